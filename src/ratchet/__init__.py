@@ -1,0 +1,1 @@
+"""Ratchet, the loop: everything between a change to a model and the bytes that serve it, for any problem."""

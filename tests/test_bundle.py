@@ -1,0 +1,268 @@
+"""The bundle: the same answers as the pipeline, in any environment, and nothing but the bytes of its manifest."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ratchet import bundle, export, files, persistence, schema, scoring
+from ratchet.errors import RatchetError
+from ratchet.problem import Problem
+
+ROOT = Path(__file__).parents[1]
+
+
+def throws(count: int = 400) -> pd.DataFrame:
+    random = np.random.default_rng(7)
+    force = random.uniform(0, 10, count)
+    force[::9] = np.nan
+    metal = random.choice(["gold", "iron", "tin", None], count)
+    turns = pd.array(random.integers(0, 10, count), dtype="Int64")
+    turns[::11] = pd.NA
+    head = (np.nan_to_num(force) + 3 * (metal == "gold") + random.normal(size=count) > 6).astype(float)
+    side = random.choice(["up", "down"], count)
+    days = [f"2013-01-{1 + i % 28:02d}" for i in range(count)]
+    return pd.DataFrame(
+        {
+            "throw": range(count),
+            "day": days,
+            "metal": pd.array(metal, dtype="str"),
+            "side": pd.array(side, dtype="str"),
+            "force": force,
+            "turns": turns,
+            "head": head,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def requirements(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The real locked requirements, as the stage `pin` exports them."""
+    folder = tmp_path_factory.mktemp("environment")
+    sys.path.insert(0, str(ROOT / "pipelines"))
+    from pin import export as pinned
+
+    for kind, group in (("treelite", "scoring"), ("skops", "scoring-sklearn")):
+        (folder / f"{kind}.txt").write_text(pinned(group))
+    return {kind: folder / f"{kind}.txt" for kind in ("treelite", "skops")}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Environments are made once, as for a user."""
+    return tmp_path_factory.mktemp("environments")
+
+
+def fitted(kind: str) -> object:
+    frame = throws()
+    return Problem("coins").estimator({"kind": kind}, 0).fit(frame.drop(columns="head"), frame["head"])
+
+
+def built(kind: str, requirements: dict[str, Path], folder: Path) -> Path:
+    origin = export.Origin({"2013-01": "a" * 64}, {"model": {"kind": kind}}, 0.25)
+    with files.directory(folder) as new:
+        export.build(Problem("coins"), fitted(kind), origin, requirements, new)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [("hist", "treelite"), ("forest", "treelite"), ("extra", "treelite"), ("boosting", "skops"), ("logistic", "skops")],
+)
+def test_a_bundle_answers_as_its_pipeline(kind: str, form: str, requirements: dict[str, Path], tmp_path: Path) -> None:
+    """Holdout rows and made rows, in a batch and one by one: the difference is below 1e-12 for every kind of model."""
+    opened = bundle.load(built(kind, requirements, tmp_path / "bundle"))
+
+    difference = export.check_parity(opened, fitted(kind), throws(200))
+
+    assert opened.manifest["kind"] == form
+    assert difference <= 1e-12
+
+
+def test_a_bundle_that_answers_otherwise_is_not_exported(requirements: dict[str, Path], tmp_path: Path) -> None:
+    """Parity with another pipeline fails and names the row."""
+    opened = bundle.load(built("hist", requirements, tmp_path / "bundle"))
+
+    with pytest.raises(RatchetError, match=r"(?s)parity \(batch\).*nothing was exported\nrow: \{'throw'"):
+        export.check_parity(opened, fitted("forest"), throws(50))
+
+
+def test_an_encoder_that_differs_only_for_unseen_values_is_found(requirements: dict[str, Path], tmp_path: Path) -> None:
+    """No holdout row has an unseen category; the made rows do."""
+    folder = built("forest", requirements, tmp_path / "bundle")
+    encoders = files.read_json(folder / "encoders.json")
+    for item in encoders:
+        if "categories" in item:
+            item["unknown"] = 0.0
+    files.write_json(folder / "encoders.json", encoders)
+    manifest = files.read_json(folder / "manifest.json")
+    manifest["files"]["encoders.json"] = files.sha256(folder / "encoders.json")
+    files.write_json(folder / "manifest.json", manifest)
+
+    with pytest.raises(RatchetError, match="made row"):
+        export.check_parity(bundle.load(folder), fitted("forest"), throws(200).dropna())
+
+
+@pytest.mark.parametrize("kind", ["hist", "logistic"])
+def test_the_same_model_gives_the_same_bytes(kind: str, requirements: dict[str, Path], tmp_path: Path) -> None:
+    """Two fits, two exports, one model digest."""
+    first = bundle.digest(built(kind, requirements, tmp_path / "first"))
+    second = bundle.digest(built(kind, requirements, tmp_path / "second"))
+
+    assert first == second
+
+
+def test_a_row_may_leave_out_what_may_be_missing(requirements: dict[str, Path], tmp_path: Path) -> None:
+    """None, NaN-less JSON and an absent key mean the same; unknown keys are ignored."""
+    opened = bundle.load(built("hist", requirements, tmp_path / "bundle"))
+
+    full = opened.score_row({"throw": 1, "day": "d", "metal": None, "side": "up", "force": 2.0, "turns": None})
+    short = opened.score_row({"side": "up", "force": 2.0, "colour": "red"})
+
+    assert full == short
+
+
+def test_no_rows_give_no_scores(requirements: dict[str, Path], tmp_path: Path) -> None:
+    """An empty batch is an empty answer."""
+    assert len(bundle.load(built("hist", requirements, tmp_path / "bundle")).score_rows([])) == 0
+
+
+def test_missing_columns_are_named(requirements: dict[str, Path], tmp_path: Path, cache: Path) -> None:
+    """A frame without a column that may not be null is an error, in this environment and in the bundle's own."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    frame = throws(3).drop(columns=["side", "day"])
+
+    with pytest.raises(RatchetError, match="the rows lack day, side"):
+        bundle.load(folder).score(frame)
+    with pytest.raises(RatchetError, match="the rows lack day, side"):
+        scoring.score(folder, frame, cache)
+
+
+@pytest.mark.parametrize("kind", ["hist", "logistic"])
+def test_a_bundle_scores_in_its_own_environment(
+    kind: str, requirements: dict[str, Path], tmp_path: Path, cache: Path
+) -> None:
+    """The scores of the bundle's own interpreter, with its own requirements, are those of the pipeline."""
+    folder = built(kind, requirements, tmp_path / "bundle")
+    frame = throws(60)
+
+    scores = scoring.score(folder, frame, cache)
+
+    expected = export.predict(fitted(kind), frame.drop(columns="head"), "binary")
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-12)
+
+
+def test_the_environment_of_trees_has_neither_pandas_nor_scikit_learn(
+    requirements: dict[str, Path], tmp_path: Path, cache: Path
+) -> None:
+    """What scores one row of trees carries no training stack."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    python = scoring.environment(folder, "3.11", cache)
+
+    done = subprocess.run([python, "-I", "-c", "import pandas"], capture_output=True, text=True, check=False)
+
+    assert "No module named 'pandas'" in done.stderr
+
+
+def test_a_bundle_made_elsewhere_keeps_its_own_code(requirements: dict[str, Path], tmp_path: Path, cache: Path) -> None:
+    """The wheel in the bundle is what runs: change its features, and only its own environment answers differently."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["coins/features.py"] = parts["coins/features.py"].replace(
+        b'"force": row["force"]', b'"force": row["force"] * 0'
+    )
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    manifest = files.read_json(folder / "manifest.json")
+    manifest["files"][wheel.name] = files.sha256(wheel)
+    files.write_json(folder / "manifest.json", manifest)
+    frame = throws(60)
+
+    theirs = scoring.score(folder, frame, cache)
+
+    assert not np.allclose(theirs, bundle.load(folder).score(frame))
+
+
+@pytest.mark.parametrize("name", ["model.treelite", "encoders.json", "schema.json", "requirements.txt"])
+def test_a_changed_file_is_found(name: str, requirements: dict[str, Path], tmp_path: Path) -> None:
+    """One byte more in any file, and the bundle does not open."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+
+    with pytest.raises(RatchetError, match=f"{name}: is not the file its manifest names"):
+        bundle.load(folder)
+
+
+def test_missing_surplus_linked_and_outside_files_are_found(requirements: dict[str, Path], tmp_path: Path) -> None:
+    """A bundle is exactly its files, and they are files of its own folder."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    (folder / "surplus.txt").touch()
+    with pytest.raises(RatchetError, match=r"holds surplus\.txt"):
+        bundle.load(folder)
+    (folder / "surplus.txt").unlink()
+    content = (folder / "schema.json").read_bytes()
+    (folder / "schema.json").unlink()
+    with pytest.raises(RatchetError, match=r"schema.json: is not the file"):
+        bundle.load(folder)
+    (tmp_path / "schema.json").write_bytes(content)
+    (folder / "schema.json").symlink_to(tmp_path / "schema.json")
+    with pytest.raises(RatchetError, match=r"schema.json: is not the file"):
+        bundle.load(folder)
+    (folder / "schema.json").unlink()
+    manifest = files.read_json(folder / "manifest.json")
+    manifest["files"]["../schema.json"] = manifest["files"].pop("schema.json")
+    files.write_json(folder / "manifest.json", manifest)
+    with pytest.raises(RatchetError, match=r"schema.json: is not the file"):
+        bundle.load(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"format": 2}', "{"])
+def test_what_is_no_bundle_is_refused(content: str, tmp_path: Path) -> None:
+    """A folder without a manifest of this format says so."""
+    with pytest.raises(RatchetError, match=r"manifest.json: cannot be read"):
+        bundle.load(tmp_path)
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RatchetError, match=r"manifest.json: is not"):
+        bundle.load(tmp_path)
+
+
+def test_the_row_schema_says_what_a_row_is() -> None:
+    """Types, ranges, categories and what may be null, as plain JSON Schema."""
+    found = schema.row_schema(Problem("coins"))
+
+    assert found["required"] == ["throw", "day", "side"]
+    assert found["additionalProperties"] is False
+    assert found["properties"] == {
+        "throw": {"type": "integer", "minimum": 0},
+        "day": {"type": "string"},
+        "metal": {"type": ["string", "null"], "examples": ["gold"]},
+        "side": {"type": "string", "enum": ["up", "down"]},
+        "force": {"type": ["number", "null"], "minimum": 0, "maximum": 10, "description": "newton"},
+        "turns": {"type": ["integer", "null"], "minimum": 0, "maximum": 9},
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_model_file_with_foreign_types_is_refused(tmp_path: Path) -> None:
+    """A skops file may hold the types of scikit-learn and of the problem; anything else is named and not loaded."""
+    persistence.dump({"payload": subprocess.Popen}, tmp_path / "model.skops")
+
+    with pytest.raises(RatchetError, match=r"refused.*subprocess\.Popen"):
+        persistence.load(tmp_path / "model.skops", ("coins",))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK nonsense"])
+def test_a_damaged_model_file_is_told(content: bytes, tmp_path: Path) -> None:
+    """Truncated or foreign bytes are an error with the file's name."""
+    (tmp_path / "model.skops").write_bytes(content)
+
+    with pytest.raises(RatchetError, match=r"model.skops: is not a readable model file"):
+        persistence.load(tmp_path / "model.skops", ())
