@@ -1,1 +1,1 @@
-"""Will this flight from New York arrive more than 15 minutes late? Asked before it departs, of 336,776 flights of 2013."""
+"""Will this flight arrive more than 15 minutes late? Asked before it leaves New York, 336,776 times in 2013."""

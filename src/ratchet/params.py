@@ -5,6 +5,7 @@ Every section is a frozen model that forbids unknown keys, so that a typo fails 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,3 +116,71 @@ def load(path: Path = Path("params.yaml")) -> Params:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
         raise RatchetError(f"{path}: " + f"\n{path}: ".join(problems[:3])) from error
+
+
+def edit(path: Path, changes: Mapping[str, Any]) -> None:
+    """Change values in a parameter file; comments, order and every other line stay as they are.
+
+    Args:
+        path: The file; it is replaced whole, or not at all.
+        changes: Dotted keys (`model.learning_rate`) to plain values; a last part that is not there yet is added.
+
+    Raises:
+        RatchetError: The file cannot be read, is not YAML, or has no such section.
+    """
+    import difflib
+
+    from ruamel.yaml.error import YAMLError
+
+    from ratchet import files
+
+    try:
+        before = path.read_text(encoding="utf-8")
+        plain, edited = _round_trip(before, {}), _round_trip(before, changes)
+    except OSError as error:
+        raise RatchetError(f"{path}: cannot be read: {error.strerror}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise RatchetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    except KeyError as error:
+        raise RatchetError(f"{path}: has no section {error.args[0]!r} to change") from error
+    # A round trip may lay out other lines anew (spaces, quotes): only those that the change itself moves are taken over.
+    lines, old, new = before.splitlines(), plain.splitlines(), edited.splitlines()
+    if len(lines) != len(old):
+        lines = old
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, start, end, first, last in reversed(matcher.get_opcodes()):
+        if kind != "equal":
+            lines[start:end] = new[first:last]
+    files.write_text(path, "\n".join(lines) + "\n")
+
+
+def _round_trip(text: str, changes: Mapping[str, Any]) -> str:
+    import io
+
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedSeq
+
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 1_000_000
+    offset = 2 if re.search(r"^( *)[^ #-].*:( *#.*)?\n\1  +- ", text, re.MULTILINE) else 0
+    editor.indent(mapping=2, sequence=offset + 2, offset=offset)
+    content = editor.load(text)
+
+    def said(value: Any) -> Any:  # in the words of the parser that `load` uses: it reads YAML 1.1, the editor 1.2
+        return editor.load(yaml.safe_dump(value))
+
+    for dotted, value in changes.items():
+        *sections, name = dotted.split(".")
+        section = content
+        for part in sections:
+            section = section[part]
+        if isinstance(section.get(name), CommentedSeq) and isinstance(value, list | tuple):
+            section[name][:] = [said(item) for item in value]
+        elif name in section:
+            section[name] = said(value)
+        else:  # before the last one, whose trailing blank line belongs to the end of the section
+            section.insert(max(len(section) - 1, 0), name, said(value))
+    out = io.StringIO()
+    editor.dump(content, out)
+    return out.getvalue()

@@ -27,8 +27,11 @@ _RULES = {
 
 
 def row_schema(problem: Problem) -> dict[str, Any]:
-    """JSON Schema (2020-12) of one raw row without its label; columns that may be null may also be left out."""
-    columns = {str(n): c for n, c in problem.schema.columns.items() if n != problem.target}
+    """JSON Schema (2020-12) of one raw row: no label, and no column whose metadata say `input: False`.
+
+    Columns that may be null may also be left out.
+    """
+    columns = {str(n): c for n, c in problem.schema.columns.items() if n != problem.target and _is_input(c)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
@@ -36,6 +39,10 @@ def row_schema(problem: Problem) -> dict[str, Any]:
         "required": [name for name, column in columns.items() if not column.nullable],
         "additionalProperties": False,
     }
+
+
+def _is_input(column: pa.Column) -> bool:
+    return bool((column.metadata or {}).get("input", True))
 
 
 def _property(name: str, column: pa.Column) -> dict[str, Any]:
