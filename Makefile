@@ -18,7 +18,7 @@ install: .venv/installed ## Install uv if it is missing, and everything else int
 	python3 -m venv .uv && .uv/bin/pip install --quiet uv
 
 demo: install ## Play the story: a champion, and three changes that are judged against it
-	@$(RUN) ratchet demo
+	@$(RUN) python rehearsal/demo.py
 
 repro: install ## Run the pipeline on the current params.yaml
 	@$(RUN) dvc repro

@@ -39,7 +39,10 @@ def verdict() -> dict[str, Any]:
     primary = {**metrics[0], "metric": "log_loss", "level": 0.03, "delta": 0.001, "margin": 0.005, "detectable": 0.0031}
     del primary["name"]
     columns = ("slice", "value", "rows", "champion", "challenger", "improvement", "low", "high")
-    slices = [{**dict(zip(columns, row, strict=True)), "clusters": 30, "harmed": False} for row in _SLICES]
+    slices = [
+        {**dict(zip(columns, row, strict=True)), "clusters": 30, "judged": row[2] >= 500, "harmed": False}
+        for row in _SLICES
+    ]
     return {
         "version": 1,
         "verdict": "promote",

@@ -169,7 +169,9 @@ def test_an_unknown_stage_cannot_be_forgotten(root: Path) -> None:
     path = root / "dvc.lock"
     before = path.read_bytes()
 
-    with pytest.raises(RatchetError, match=r"has no stage 'ingest@2014-01'; it has ingest@2013-01, ingest@2013-02, tell, train"):
+    with pytest.raises(
+        RatchetError, match=r"has no stage 'ingest@2014-01'; it has ingest@2013-01, ingest@2013-02, tell, train"
+    ):
         lock.forget(path, "ingest@2014-01")
 
     assert path.read_bytes() == before

@@ -129,7 +129,7 @@ def calibration(labels: Floats, scores: Floats, bins: int = BINS) -> list[Record
 def pr_curve(labels: Floats, scores: Floats, points: int = CURVE_POINTS) -> list[Record]:
     """Precision and recall when scores at or above a threshold are flagged, thinned evenly in recall; [] of one class.
 
-    Points run from the highest threshold to the lowest, the ends always among them.
+    Points run from the highest threshold to the one that first finds every positive; both are always among them.
     """
     positives = float(labels.sum())
     if positives in (0.0, float(len(labels))):

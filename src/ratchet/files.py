@@ -71,6 +71,26 @@ def read_parquet(path: Path) -> pd.DataFrame:
         raise RatchetError(f"{path}: is not a readable Parquet file: {str(error).splitlines()[0]}") from error
 
 
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read a table people have: Parquet, CSV or JSON lines, by the end of its name.
+
+    Raises:
+        RatchetError: The file is missing, damaged or of another kind.
+    """
+    import pandas as pd
+
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path)
+        if path.suffix in {".jsonl", ".ndjson"}:
+            return pd.read_json(path, lines=True)
+    except (OSError, ValueError) as error:
+        raise RatchetError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    raise RatchetError(f"{path}: is of no known kind; name a .parquet, .csv or .jsonl file")
+
+
 @contextmanager
 def directory(path: Path) -> Iterator[Path]:
     """Fill a temporary sibling of `path`; on success it takes the place of `path`, on error it vanishes."""

@@ -143,7 +143,7 @@ def edit(path: Path, changes: Mapping[str, Any]) -> None:
         raise RatchetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     except KeyError as error:
         raise RatchetError(f"{path}: has no section {error.args[0]!r} to change") from error
-    # A round trip may lay out other lines anew (spaces, quotes): only those that the change itself moves are taken over.
+    # A round trip may lay out any line anew (spaces, quotes): only those that the change itself moves are taken over.
     lines, old, new = before.splitlines(), plain.splitlines(), edited.splitlines()
     if len(lines) != len(old):
         lines = old

@@ -57,7 +57,7 @@ class Result:
     changes: Mapping[str, Any]
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  # a question (three values) and how to work on it (four)
     problem: Problem,
     params: Params,
     frame: pd.DataFrame,
@@ -169,8 +169,7 @@ def table(result: Result) -> str:
 
 
 def propose(result: Result, path: Path = Path("params.yaml"), echo: Echo = print) -> None:
-    """Print the best candidates, write the winner into the parameter file, and say how to propose it."""
-    echo(table(result))
+    """Write the winner into the parameter file, every other line of it untouched, and say how to propose it."""
     if not result.changes:
         echo(f"nothing beats the parameters as they are; {path} stays untouched")
         return

@@ -188,7 +188,8 @@ def _forest(block: Forest) -> Iterator[str]:
         for at in range(first, last + 1):
             line[at] = "─"
         line[first], line[last] = "├" if row.low >= scale[0] else "◂", "┤" if row.high <= scale[1] else "▸"
-        line[middle] = "●"
+        if scale[0] <= row.value <= scale[1]:
+            line[middle] = "●"
         yield f"{plain(row.label, _LABEL_WIDTH):<{_LABEL_WIDTH}} {''.join(line)} {plain(row.figures)}".rstrip()
 
 

@@ -175,9 +175,8 @@ def _(block: Table) -> str:
         "<tr>" + "".join(f"<td{k}>{_text(cell, CELL)}</td>" for k, cell in zip(kinds, row, strict=True)) + "</tr>\n"
         for row in block.rows
     )
-    return (
-        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{"".join(rows)}</tbody></table></div>'
-    )
+    titles = f"<thead><tr>{head}</tr></thead>\n" if any(column.title for column in block.columns) else ""
+    return f'<div class="scroll"><table>\n{titles}<tbody>\n{"".join(rows)}</tbody></table></div>'
 
 
 @_block.register

@@ -131,7 +131,7 @@ def metrics(inputs: Inputs) -> Section:
 def evidence(inputs: Inputs) -> Section:
     """Where the interval of the primary metric lies between the margin and the smallest gain worth shipping."""
     primary = inputs.verdict.get("primary") or {}
-    worst = _worst(inputs)[: MOST_INTERVALS - 1]
+    worst = [record for record in _worst(inputs) if record.get("judged", True)][: MOST_INTERVALS - 1]
     named = [("all rows", primary), *((_slice(record), record) for record in worst)]
     intervals = _intervals(named, figures=True)
     if finite(primary.get("improvement")) is None or not intervals:
@@ -204,7 +204,7 @@ def slices(inputs: Inputs) -> Section:
             number(record.get("challenger")),
             number(record.get("improvement"), signed=True),
             between(record.get("low"), record.get("high"), signed=True),
-            "✕ harmed" if record.get("harmed") else "",
+            "✕ harmed" if record.get("harmed") else "" if record.get("judged", True) else "too small to judge",
         )
         for record in worst
     ]

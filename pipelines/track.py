@@ -1,0 +1,10 @@
+"""Record the run in MLflow: `python pipelines/track.py`; with the server down it says so, and the run goes on."""
+
+from pathlib import Path
+
+from ratchet import params, tracking
+from ratchet.errors import told_to_the_user
+
+if __name__ == "__main__":
+    with told_to_the_user():
+        tracking.record_bounded(Path(), params.load().tracking.timeout)

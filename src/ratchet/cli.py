@@ -1,0 +1,185 @@
+"""The command line: one verb for each step of the loop, in the order of the loop. `ratchet --help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ratchet.errors import told_to_the_user
+
+_FOLDER = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _Loop(click.Group):
+    """Lists its verbs in the order in which they are defined, which is that of the loop."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_Loop, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="ratchet")
+def cli() -> None:
+    """Ratchet: a model in production only ever moves forward.
+
+    The pipeline itself is DVC's: `dvc repro` ingests, trains, exports, evaluates and writes the model card. The verbs
+    below do the rest; each has help with an example: `ratchet compare --help`.
+    """
+
+
+@cli.command()
+@click.option("-n", "--candidates", default=20, show_default=True, help="How many random candidates to try.")
+@click.option("-j", "--jobs", default=-1, show_default=True, help="How many at the same time; -1: one per core.")
+def tune(candidates: int, jobs: int) -> None:
+    r"""Search better parameters, and write the best into params.yaml.
+
+    Folds are ordered in time and use training periods only. A search that was stopped goes on where it was.
+
+    \b
+    Example: ratchet tune --candidates 40 && git diff params.yaml
+    """
+    from ratchet import data, files, params, tune
+    from ratchet.problem import Problem
+
+    given = params.load()
+    frame = data.load(files.read_json(data.DATASET), "train")
+    result = tune.run(Problem(given.problem), given, frame, candidates, jobs, echo=click.echo)
+    click.echo(tune.table(result))
+    tune.propose(result, echo=click.echo)
+
+
+@cli.command("accept-revision")
+@click.argument("period")
+def accept_revision(period: str) -> None:
+    r"""Let a period come in again although its source has changed.
+
+    Takes the period's entry out of dvc.lock; the next `dvc repro` ingests it anew, and the diff shows that it did.
+
+    \b
+    Example: ratchet accept-revision 2013-02 && dvc repro
+    """
+    from ratchet import lock
+
+    lock.forget(Path("dvc.lock"), f"ingest@{period}")
+    click.echo(f"dvc.lock no longer knows {period}; `dvc repro` ingests it as it is now")
+
+
+@cli.command()
+@click.argument("folder", type=_FOLDER, default=Path())
+def digest(folder: Path) -> None:
+    r"""Print the model digest and the lock digest of a folder of outputs.
+
+    Two folders with equal model digests hold the same model, byte for byte.
+
+    \b
+    Example: ratchet digest
+    """
+    from ratchet import bundle, lock, outputs
+
+    click.echo(f"model {bundle.digest(outputs.find(folder).bundle)}")
+    click.echo(f"lock  {lock.digest_of(folder)}")
+
+
+@cli.command()
+@click.argument("folder", type=_FOLDER, default=Path())
+def track(folder: Path) -> None:
+    r"""Record a folder of outputs in MLflow; a second time changes nothing.
+
+    `dvc repro` does this by itself. Use it after the tracking server was down.
+
+    \b
+    Example: MLFLOW_TRACKING_URI=http://127.0.0.1:5000 ratchet track
+    """
+    from ratchet import params, tracking
+
+    recorded = tracking.record(folder, params.load(folder / "params.yaml"))
+    click.echo(str(recorded))
+
+
+@cli.command()
+@click.argument("champion", required=False)
+def registry(champion: str | None) -> None:
+    r"""List the registered versions, or make the one with this model digest the champion.
+
+    \b
+    Example: ratchet registry 3f9a0c1b2d
+    """
+    from ratchet import params, tracking
+
+    given = params.load()
+    if champion:
+        tracking.promote(Path(), given, champion)
+    for version in tracking.versions(Path(), given):
+        click.echo(str(version))
+
+
+@cli.command()
+@click.argument("bundle", type=_FOLDER)
+@click.argument("rows", type=_FILE)
+@click.option("-o", "--out", type=_FILE, help="Write Parquet here instead of CSV to standard output.")
+def score(bundle: Path, rows: Path, out: Path | None) -> None:
+    r"""Score raw rows (Parquet, CSV or JSON lines) with a bundle, in the bundle's own environment.
+
+    \b
+    Example: ratchet score bundle data/periods/2013-04/rows.parquet --out scores.parquet
+    """
+    from ratchet import bundle as bundles
+    from ratchet import files, outputs, scoring
+
+    found = outputs.find(bundle)
+    frame = files.read_rows(rows)
+    known = [name for name in bundles.read_manifest(found.bundle)["key"] if name in frame]
+    scored = frame[known].assign(score=scoring.score(found.bundle, frame))
+    if out:
+        files.write_parquet(out, scored)
+    else:
+        scored.to_csv(sys.stdout, index=False)
+
+
+@cli.command()
+@click.argument("champion", type=_FOLDER)
+@click.argument("challenger", type=_FOLDER)
+@click.option("--rows", type=_FILE, help="Labelled rows to judge on; by default those the challenger was tested on.")
+@click.option(
+    "--look", default=1, show_default=True, help="How many distinct models these rows have judged, with this."
+)
+@click.option("--policy", type=_FILE, default=Path("params.yaml"), show_default=True, help="Where `gate:` stands.")
+@click.option(
+    "-o", "--out", type=_FOLDER, default=Path("build/report"), show_default=True, help="Folder of the report."
+)
+def compare(champion: Path, challenger: Path, rows: Path | None, look: int, policy: Path, out: Path) -> None:
+    r"""Judge CHALLENGER against CHAMPION: promote, hold, block, or void, and why.
+
+    Each is a bundle or a folder of outputs. A model that has not scored the rows does so in its own environment.
+    Writes verdict.json, report.md and report.html.
+
+    \b
+    Example: ratchet compare ../main . --look 2
+    """
+    from ratchet import outputs, params
+
+    found = outputs.find(challenger)
+    judged_on = outputs.holdout(found, rows)
+    judged = outputs.compare(outputs.find(champion), found, judged_on, params.load(policy).gate, look)
+    judged.write(out)
+    click.echo(_told(judged.verdict))
+    click.echo(f"report: {out / 'report.html'}")
+
+
+def _told(verdict: dict[str, Any]) -> str:
+    rules = [f"  {rule['outcome']:<5} {rule['sentence']}" for rule in verdict["rules"]]
+    return "\n".join([verdict["sentence"], *rules])
+
+
+def main() -> None:
+    """Run the command line; errors are one to three lines and exit code 2."""
+    with told_to_the_user():
+        cli(prog_name="ratchet")
+
+
+if __name__ == "__main__":
+    main()
