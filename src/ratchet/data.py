@@ -231,13 +231,20 @@ def _unreadable(fetched: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFra
 
 def _misread(fetched: pd.DataFrame, schema: pa.DataFrameSchema) -> Iterator[tuple[str, str, pd.Series[bool]]]:
     for name, column in schema.columns.items():
-        values, kind = fetched[name], str(column.dtype)
-        if kind.startswith("str"):
+        values, kind = fetched[name], _kind(column)
+        if kind == "str":
             yield name, "text", values.notna() & ~_is_text(values)
         elif kind.startswith("float"):
             yield name, "a number", values.notna() & ~_is_finite(values)
-        elif kind.startswith("int"):  # NumPy's, which has no null
-            yield name, "a whole number", ~_is_finite(values) | (_numbers(values) % 1 != 0)
+        elif kind.startswith(("int", "Int")):  # pandas' Int64 may be null, NumPy's int64 not
+            whole = _is_finite(values) & (_numbers(values) % 1 == 0)
+            yield name, "a whole number", ~whole & (values.notna() | kind.startswith("int"))
+
+
+def _kind(column: pa.Column) -> str:
+    """A column's type by the name that pandas knows; text is always pandas' own `str`, however it is stored."""
+    kind = str(column.dtype)
+    return "str" if kind.startswith("str") else kind
 
 
 def _is_text(values: pd.Series[Any]) -> pd.Series[bool]:
@@ -261,8 +268,8 @@ def _typed(readable: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Readable rows in the types and the order of columns of the schema."""
     columns = {}
     for name, column in schema.columns.items():
-        kind, values = str(column.dtype), readable[name]
-        columns[name] = (pd.to_numeric(values) if kind.startswith(("int", "float")) else values).astype(kind)
+        kind, values = _kind(column), readable[name]
+        columns[name] = (pd.to_numeric(values) if kind.startswith(("int", "Int", "float")) else values).astype(kind)
     return pd.DataFrame(columns, index=readable.index)
 
 
@@ -283,7 +290,7 @@ def _unlawful(rows: pd.DataFrame, schema: pa.DataFrameSchema, key: Sequence[str]
     if not untried.empty:
         case = untried.iloc[0]
         raise RatchetError(
-            f"{period}: {case['column']}: {case['check']} fails as a whole on {len(rows)} rows: {case['failure_case']}\n"
+            f"{period}: {case['column']}: {case['check']}: fails on all {len(rows)} rows: {case['failure_case']}\n"
             "correct the schema, or the source"
         )
     on_column, check = cases["schema_context"] == "Column", cases["check"].astype(str)
@@ -291,8 +298,8 @@ def _unlawful(rows: pd.DataFrame, schema: pa.DataFrameSchema, key: Sequence[str]
     faults = pd.DataFrame({"row": cases["index"].astype("int64"), "rule": rule, "value": cases["failure_case"]})
     # A relation between columns comes with every cell of its row: one line will do, with the key to find it by.
     relations = faults[~on_column].drop_duplicates(["row", "rule"])
-    names = rows.loc[relations["row"], list(key)].astype(str).agg(" ".join, axis=1)
-    return pd.concat([faults[on_column], relations.assign(value=names.to_numpy())], ignore_index=True)
+    relations = relations.assign(value=_names(rows.loc[relations["row"], list(key)]).array)
+    return pd.concat([faults[on_column], relations], ignore_index=True)
 
 
 def _nameless(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -310,8 +317,12 @@ def _outside(rows: pd.DataFrame, problem: Problem, period: str) -> pd.DataFrame:
 
 def _repeated(rows: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
     """Rows with the key of an earlier one."""
-    found = rows.loc[rows.duplicated(list(key)), list(key)]
-    return _faults(REPEATED, found.astype(str).agg(" ".join, axis=1) if len(found) else pd.Series(dtype=object))
+    return _faults(REPEATED, _names(rows.loc[rows.duplicated(list(key)), list(key)]))
+
+
+def _names(keys: pd.DataFrame) -> pd.Series[Any]:
+    """The keys of rows, each as one text to find it by."""
+    return pd.Series([" ".join(map(str, key)) for key in keys.itertuples(index=False)], index=keys.index, dtype=object)
 
 
 def _quarantine(fetched: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
@@ -330,8 +341,9 @@ def _check_shape(period: str, fetched: pd.DataFrame, schema: pa.DataFrameSchema)
     missing = [str(name) for name in schema.columns if name not in fetched.columns]
     extra = [str(name) for name in fetched.columns if name not in schema.columns]
     for name in missing or extra:
+        what = "is missing" if missing else "is not in the schema"
         raise RatchetError(
-            f"{period}: {name}: the column is {'missing' if missing else 'not in the schema'}, in all {len(fetched)} rows\n"
+            f"{period}: {name}: the column {what}, in all {len(fetched)} rows\n"
             f"the source gave {', '.join(map(str, fetched.columns))}\ncorrect the source, or the schema"
         )
     if fetched.empty:
@@ -439,9 +451,10 @@ def _json(value: Any) -> bytes:
 
 def _check_row_count(batch: Figures, before: Sequence[Figures], bounds: tuple[float, float]) -> None:
     usual = median(earlier["rows"] for earlier in before)
-    if not bounds[0] * usual <= batch["rows"] <= bounds[1] * usual:
+    ratio = batch["rows"] / usual
+    if not bounds[0] <= ratio <= bounds[1]:
         raise RatchetError(
-            f"{batch['period']}: {batch['rows']} rows are {batch['rows'] / usual:.2f} x the median of the periods before it, "
+            f"{batch['period']}: {batch['rows']} rows are {ratio:.2f} x the median of the periods before it, "
             f"{usual:.0f}; {bounds[0]} to {bounds[1]} is allowed\n"
             "look at the source, or correct data.checks.rows in params.yaml"
         )
@@ -463,10 +476,11 @@ def _check_nulls(batch: Figures, before: Sequence[Figures], bound: float) -> Non
 def _check_label_rate(batch: Figures, before: Sequence[Figures], bound: float) -> None:
     labelled = sum(earlier["labelled"] for earlier in before)
     usual = sum(earlier["labelled"] * earlier["label_mean"] for earlier in before) / labelled
-    if abs(batch["label_mean"] - usual) > bound:
+    mean = batch["label_mean"]
+    if abs(mean - usual) > bound:
         raise RatchetError(
-            f"{batch['period']}: the mean label of {batch['labelled']} rows is {batch['label_mean']:.3f}, in the periods "
-            f"before it {usual:.3f}; a move of {bound} is allowed\n"
+            f"{batch['period']}: the mean label of {batch['labelled']} rows is {mean:.3f}, in the periods before it "
+            f"{usual:.3f}; a move of {bound} is allowed\n"
             "look at the source, or correct data.checks.label_rate in params.yaml"
         )
 

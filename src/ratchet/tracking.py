@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ratchet import bundle, files, lock
+from ratchet import bundle, data, files, lock
 from ratchet import params as parameters
 from ratchet.errors import RatchetError
 
@@ -35,12 +35,14 @@ MODEL_DIGEST, LOCK_DIGEST, PROBLEM = "ratchet.model_digest", "ratchet.lock_diges
 TRACK = (sys.executable, "-m", "ratchet", "track")
 EXAMPLE_ROWS = 3
 
-# Defaults for what the user has not set: give up early, and send nobody any statistics.
+# Defaults for what the user has not set: give up early, be quiet, send nobody any statistics, and log nothing of the
+# folder that happens to be the current one.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
@@ -231,7 +233,7 @@ def read(root: Path, params: Params) -> Outputs:
     """
     opened = bundle.load(root / "bundle")
     training = files.read_json(root / "model" / "training.json")
-    dataset = files.read_json(root / "data" / "dataset.json")
+    dataset = files.read_json(root / data.DATASET)
     flat = flattened({**params.model_dump(mode="json"), "threshold": training["threshold"]})
     return Outputs(
         problem=params.problem,
@@ -292,7 +294,7 @@ def _client(root: Path) -> Iterator[Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What the operating system said, `Connection refused`, rather than the exceptions around it; or else their text."""
+    """What the operating system said, `Connection refused`, not the exceptions around it; without any, their text."""
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
@@ -345,7 +347,7 @@ def _tags(outputs: Outputs) -> dict[str, str]:
 
 
 def _inputs(outputs: Outputs) -> list[Any]:
-    """Each period as an MLflow dataset; of the SHA-256 of its rows MLflow takes 36 digits, the profile holds them all."""
+    """Each period as a dataset. MLflow takes 36 digits of the SHA-256 of its rows; the profile holds them all."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     return [
@@ -354,7 +356,7 @@ def _inputs(outputs: Outputs) -> list[Any]:
                 name=f"{outputs.problem} {period}",
                 digest=facts["sha256"][:36],
                 source_type="local",
-                source=json.dumps({"uri": f"data/periods/{period}/rows.parquet"}),
+                source=json.dumps({"uri": str(data.PERIODS / period / data.ROWS)}),
                 profile=json.dumps(dict(facts), sort_keys=True),
             ),
             [InputTag("mlflow.data.context", context)],
@@ -391,7 +393,7 @@ def _log_model(client: Any, experiment: str, run_id: str, root: Path, outputs: O
 
 def _example(root: Path, opened: bundle.Bundle, outputs: Outputs) -> pd.DataFrame:
     period = next(period for context, period in outputs.datasets if context == "testing")
-    rows = files.read_parquet(root / "data" / "periods" / period / "rows.parquet").head(EXAMPLE_ROWS)
+    rows = files.read_parquet(root / data.PERIODS / period / data.ROWS).head(EXAMPLE_ROWS)
     return rows[[name for name in opened.schema["properties"] if name in rows]]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ratchet import metrics
+from ratchet import data, metrics
 from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
@@ -140,8 +140,6 @@ def folds(clusters: pd.Series[str], n: int) -> list[Fold]:
 
 def out_of_fold(problem: Problem, model: Mapping[str, Any], params: Params, rows: pd.DataFrame) -> list[Tested]:
     """Fit the estimator with the parameters `model` on each fold of labelled rows, and score the rows after it."""
-    from ratchet import data
-
     clusters = data.clusters(rows, problem).astype(str)
     tested = []
     for number, (before, after) in enumerate(folds(clusters, params.train.folds), start=1):

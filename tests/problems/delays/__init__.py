@@ -1,0 +1,1 @@
+"""A tiny regression: by how many minutes will this train be late?"""

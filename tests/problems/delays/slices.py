@@ -1,0 +1,3 @@
+"""Segments of trains."""
+
+SLICES = {"line": lambda rows: rows["line"]}
