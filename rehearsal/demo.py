@@ -22,6 +22,7 @@ from ratchet.errors import RatchetError, told_to_the_user
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = ROOT / "build" / "demo"
+DVC = (sys.executable, "-m", "dvc")
 CHAMPION_PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
 MORE_PERIODS = [*CHAMPION_PERIODS, "2013-05", "2013-06", "2013-07"]
 
@@ -78,6 +79,7 @@ def judge(champion: Path, change: Change) -> None:
     folder = STAGE / change.name
     run(["git", "clone", "--quiet", str(champion), str(folder)])
     share_cache(folder)
+    run([*DVC, "checkout", "--quiet"], cwd=folder)
     params.edit(folder / "params.yaml", change.edits)
     say(f"A change: {change.why}")
     reproduce(folder)
@@ -127,11 +129,10 @@ def reproduce(folder: Path) -> None:
     """`dvc repro`, its output in a log; a line for each stage that ran."""
     began = time.monotonic()
     log = folder.parent / f"{folder.name}.log"
-    command = [sys.executable, "-m", "dvc", "repro"]
     with (
         log.open("w") as file,
         subprocess.Popen(
-            command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*DVC, "repro"], cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process,
     ):
         assert process.stdout is not None

@@ -515,6 +515,8 @@ def test_a_data_set_lists_what_trains_and_what_tests(periods: Path) -> None:
 
     assert (dataset["task"], dataset["target"]) == ("regression", "delay")
     assert list(dataset["train"]) == ["2021-01", "2021-02"]
+    nulls = dataset["test"]["2021-03"].pop("nulls")
+    assert nulls == files.read_json(periods / "2021-03" / "batch.json")["nulls"]
     assert dataset["test"] == {
         "2021-03": {
             "rows": 371,

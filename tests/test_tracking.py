@@ -349,7 +349,8 @@ def server(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", f"{tmp_path}/store"]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**os.environ, **quiet}
     process = subprocess.Popen(
         [*command, *stores],
         env=environment,
@@ -363,7 +364,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     log = []
     for line in process.stdout:
         log.append(line)
-        if "Application startup complete" in line:
+        if "Uvicorn running" in line:
             break
     else:
         pytest.fail("".join(log))

@@ -33,7 +33,8 @@ from ratchet.errors import RatchetError
 def estimator(params, seed):
     if unknown := set(params) - {"learning_rate"}:
         raise RatchetError(f"model: unknown parameter {', '.join(sorted(unknown))}")
-    return HistGradientBoostingClassifier(random_state=seed, max_iter=20, early_stopping=False, **params)
+    boosting = HistGradientBoostingClassifier(random_state=seed, max_iter=20, early_stopping=False, **params)
+    return make_pipeline(FunctionTransformer(), boosting)
 
 
 def baselines():

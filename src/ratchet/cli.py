@@ -108,12 +108,11 @@ def registry(champion: str | None) -> None:
     \b
     Example: ratchet registry 3f9a0c1b2d
     """
-    from ratchet import params, tracking
+    from ratchet import tracking
 
-    given = params.load()
     if champion:
-        tracking.promote(Path(), given, champion)
-    for version in tracking.versions(Path(), given):
+        tracking.promote(champion)
+    for version in tracking.versions():
         click.echo(str(version))
 
 
@@ -130,10 +129,11 @@ def score(bundle: Path, rows: Path, out: Path | None) -> None:
     from ratchet import bundle as bundles
     from ratchet import files, outputs, scoring
 
-    found = outputs.find(bundle)
-    frame = files.read_rows(rows)
-    known = [name for name in bundles.read_manifest(found.bundle)["key"] if name in frame]
-    scored = frame[known].assign(score=scoring.score(found.bundle, frame))
+    opened = bundles.load(outputs.find(bundle).bundle)
+    text = [name for name, rule in opened.schema["properties"].items() if "string" in rule["type"]]
+    frame = files.read_rows(rows, text)
+    known = [name for name in opened.manifest["key"] if name in frame]
+    scored = frame[known].assign(score=scoring.score(opened.folder, frame))
     if out:
         files.write_parquet(out, scored)
     else:

@@ -161,7 +161,7 @@ def assemble(problem: Problem, data: Data, folder: Path = PERIODS) -> dict[str, 
     """
     batches = {period: files.read_json(folder / period / BATCH) for period in data.periods}
     check_history(list(batches.values()), data.checks, problem.task)
-    listed = ("rows", "labelled", "quarantined", "label_mean", "sha256")
+    listed = ("rows", "labelled", "quarantined", "label_mean", "nulls", "sha256")
     entries = {period: {name: batch[name] for name in listed} for period, batch in batches.items()}
     return {
         "task": problem.task,

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,12 @@ def read_parquet(path: Path) -> pd.DataFrame:
         raise RatchetError(f"{path}: is not a readable Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def read_rows(path: Path) -> pd.DataFrame:
+def read_rows(path: Path, text: Collection[str] = ()) -> pd.DataFrame:
     """Read a table people have: Parquet, CSV or JSON lines, by the end of its name.
+
+    Args:
+        path: The file.
+        text: Columns that hold text even where a CSV file has digits in them; the other kinds say so themselves.
 
     Raises:
         RatchetError: The file is missing, damaged or of another kind.
@@ -83,9 +87,9 @@ def read_rows(path: Path) -> pd.DataFrame:
         return read_parquet(path)
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path)
+            return pd.read_csv(path, dtype=dict.fromkeys(text, "str"))
         if path.suffix in {".jsonl", ".ndjson"}:
-            return pd.read_json(path, lines=True)
+            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
     except (OSError, ValueError) as error:
         raise RatchetError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     raise RatchetError(f"{path}: is of no known kind; name a .parquet, .csv or .jsonl file")

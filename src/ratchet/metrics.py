@@ -126,21 +126,23 @@ def intervals(values: npt.ArrayLike, without: npt.ArrayLike, level: npt.ArrayLik
     The cluster jackknife (Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans; Cameron and Miller 2015,
     A Practitioner's Guide to Cluster-Robust Inference), widened for what a month of days is:
 
-    - neighbours resemble each other: G clusters count as `n = G (1 - r) / (1 + r)`, r the lag-1 autocorrelation of the
-      pseudo-values plus 1/G, the bias of its estimate, never negative (Wilks 2011, Statistical Methods in the
-      Atmospheric Sciences, 5.2.4);
+    - neighbours resemble each other: the variance adds the autocovariances of the pseudo-values up to a week apart with
+      Bartlett's weights (Newey and West 1987, Econometrica 55), each raised by the bias of its estimate, and is never
+      below that of independent clusters;
+    - that variance is estimated from few weeks: Student's t has 1.5 G / (lags + 1) degrees of freedom (Lazarus, Lewis,
+      Stock and Watson 2018, HAR Inference: Recommendations for Practice, JBES 36);
     - days are skewed: Hall's cubic transformation of the t statistic (Hall 1992, On the removal of skewness by
-      transformation, JRSS B 54), with `_SKEW` times the sample's skewness, and only where it moves an end outwards;
-    - all of that is estimated: Student's t has `n / 2 - 1` degrees of freedom, at least 2.
+      transformation, JRSS B 54) with `_SKEW` times the sample's skewness, and only where it moves an end outwards.
 
     `docs/decisions.md` has the measured error rates that chose these.
     """
     from scipy.special import stdtrit
 
     spread = _spread(np.asarray(without, dtype=np.float64))
-    quantile = stdtrit(spread.freedom, 1 - np.asarray(level, dtype=np.float64))
+    quantile = np.asarray(stdtrit(spread.freedom, 1 - np.asarray(level)), dtype=np.float64)
     centre = np.asarray(values, dtype=np.float64)
-    return centre - spread.reach(quantile, -spread.skewness), centre + spread.reach(quantile, spread.skewness)
+    low, high = centre - spread.reach(quantile, -spread.skewness), centre + spread.reach(quantile, spread.skewness)
+    return np.asarray(low), np.asarray(high)
 
 
 def detectable(without: npt.ArrayLike, level: float, delta: float, power: float = 0.8) -> float:
@@ -157,21 +159,25 @@ def detectable(without: npt.ArrayLike, level: float, delta: float, power: float 
     return float(delta + error * (stdtrit(spread.freedom, 1 - level) + stdtrit(spread.freedom, power)))
 
 
-_SKEW = 1.5  # a month of skewed days shows about two thirds of their skewness: the tail is what it has not seen
-_CORRELATION = 0.9  # beyond it, a month of days would be worth less than two
+_LAGS = 6  # clusters of one week count as neighbours
+_SKEW = 1.25  # a month of skewed days shows less than their skewness: the tail is what it has not seen
 
 
 @dataclass(frozen=True)
 class _Spread:
-    """How a figure varies between clusters: deviation, skewness of its pseudo-values, and how many clusters count."""
+    """How a figure varies between clusters.
+
+    Attributes:
+        deviation: Standard deviation of the pseudo-values, shape (...).
+        skewness: Theirs, shape (...).
+        effective: How many independent clusters these are worth, shape (...).
+        freedom: Degrees of freedom of Student's t.
+    """
 
     deviation: Floats
     skewness: Floats
     effective: Floats
-
-    @property
-    def freedom(self) -> Floats:
-        return np.maximum(self.effective / 2 - 1, 2.0)
+    freedom: float
 
     def reach(self, quantile: Floats, skewness: Floats) -> Floats:
         """Distance from the figure to the end that lies where a positive `skewness` has its long tail."""
@@ -186,18 +192,21 @@ def _spread(without: Floats) -> _Spread:
     count = without.shape[-1]
     if count < 3:
         unknown = np.full(without.shape[:-1], np.nan)
-        return _Spread(unknown, unknown, unknown)
+        return _Spread(unknown, unknown, unknown, np.nan)
     moved = (count - 1) * (without.mean(axis=-1, keepdims=True) - without)  # pseudo-values about their mean
     squares = np.sum(moved**2, axis=-1)
-    varies = squares > 0
-    safe = np.where(varies, squares, 1.0)
+    safe = np.where(squares > 0, squares, 1.0)
+    lags = min(_LAGS, count - 2)
+    inflation = np.ones_like(safe)
+    for lag in range(1, lags + 1):
+        correlation = np.sum(moved[..., lag:] * moved[..., :-lag], axis=-1) / safe + 1 / count
+        inflation += 2 * (1 - lag / (lags + 1)) * correlation
     third = np.sum(moved**3, axis=-1) / count / (safe / count) ** 1.5
-    lagged = np.sum(moved[..., 1:] * moved[..., :-1], axis=-1) / safe
-    correlation = np.clip(lagged + 1 / count, 0.0, _CORRELATION)
     return _Spread(
         deviation=np.asarray(np.sqrt(squares / (count - 1))),
         skewness=np.asarray(third * np.sqrt(count * (count - 1)) / (count - 2)),
-        effective=np.asarray(count * (1 - correlation) / (1 + correlation)),
+        effective=np.asarray(count / np.maximum(inflation, 1.0)),
+        freedom=min(max(1.5 * count / (lags + 1), 2.0), count - 1.0),
     )
 
 
@@ -310,16 +319,18 @@ def _calibration(*, slope: bool) -> tuple[Value, Without]:
     def design(scores: Floats) -> tuple[Floats, Floats]:
         p = np.clip(scores, EPSILON, 1 - EPSILON)
         logit, one = np.log(p) - np.log1p(-p), np.ones(len(p))
-        return (np.stack([logit, one]), np.zeros(len(p))) if slope else (one[None], logit)
+        if not slope:
+            return one[None], logit
+        return np.stack([logit - logit.mean(), one]), np.zeros(len(p))  # centred: better conditioned, the same slope
 
     def value(labels: Floats, scores: Floats, weights: Floats) -> float:
         x, offset = design(scores)
-        return float(_logistic(x, offset, labels, weights, np.zeros(len(x)))[0])
+        return float(_logistic(x, offset, labels, weights)[0])
 
     def without(labels: Floats, scores: Floats, codes: Codes, count: int) -> Floats:
         x, offset = design(scores)
         weights = np.ones(len(labels))
-        start = np.nan_to_num(_logistic(x, offset, labels, weights, np.zeros(len(x))))
+        start = _logistic(x, offset, labels, weights)  # a cluster moves it little: two steps from there
         figures = np.empty(count)
         for code, rows in enumerate(_rows_of(codes, count)):
             weights[rows] = 0.0
@@ -330,24 +341,32 @@ def _calibration(*, slope: bool) -> tuple[Value, Without]:
     return value, without
 
 
-def _logistic(x: Floats, offset: Floats, labels: Floats, weights: Floats, start: Floats) -> Floats:
+def _logistic(x: Floats, offset: Floats, labels: Floats, weights: Floats, start: Floats | None = None) -> Floats:
     """Maximum likelihood of P(label) = expit(offset + coefficients @ x) by Newton steps; NaN when there is none.
 
-    Steps are halved while they do not bring the gradient nearer to zero. Separable labels have no maximum: the steps
-    never become small.
+    The last row of x is 1. Steps are halved while they do not bring the gradient nearer to zero. Separable labels have
+    no maximum: the steps never become small.
     """
-    from scipy.special import expit
+    from scipy.special import expit, logit
 
     def gradient_and_hessian(at: Floats) -> tuple[Floats, Floats]:
         p = expit(offset + at @ x)
         return x @ (weights * (labels - p)), (x * (weights * p * (1 - p))) @ x.T
 
-    coefficients = start
+    total = weights.sum()
+    rate = weights @ labels / total if total > 0 else np.nan
+    if not 0 < rate < 1:
+        return np.full(len(x), np.nan)
+    coefficients = np.zeros(len(x))
+    coefficients[-1] = logit(rate) - logit(weights @ expit(offset) / total)
+    if start is not None and np.isfinite(start).all():
+        coefficients = start
     gradient, hessian = gradient_and_hessian(coefficients)
     for _ in range(_NEWTON_STEPS):
-        if not np.linalg.cond(hessian) < 1 / EPSILON:
+        if not np.linalg.cond(hessian) < _SINGULAR:
             break
         step = np.linalg.solve(hessian, gradient)
+        step = step * min(1.0, _LARGEST_STEP / max(float(np.max(np.abs(step @ x))), EPSILON))
         if np.all(np.abs(step) <= 1e-9 * (1 + np.abs(coefficients))):
             return np.asarray(coefficients + step)
         ahead = gradient_and_hessian(coefficients + step)
@@ -359,6 +378,8 @@ def _logistic(x: Floats, offset: Floats, labels: Floats, weights: Floats, start:
 
 
 _NEWTON_STEPS = 40
+_LARGEST_STEP = 4.0  # of any row's logit: where all predictions are certain, the second derivative says nothing
+_SINGULAR = 1e12  # scores that do not vary have no slope, though rounding lets the matrix look regular
 
 
 def _confusion(threshold: float) -> Terms:

@@ -116,14 +116,17 @@ def compare(
         cache: Where environments of bundles are kept.
 
     Raises:
-        RatchetError: The two answer different problems, or a bundle cannot score the rows.
+        RatchetError: The two answer different problems, the rows lack a column, or a bundle cannot score them.
     """
-    names = {str(side.manifest[key]) for side in (champion, challenger) for key in ("problem",)}
+    names = {str(side.manifest["problem"]) for side in (champion, challenger)}
     if len(names) > 1:
         raise RatchetError(
             f"the models answer different problems ({', '.join(sorted(names))}); they cannot be compared"
         )
     problem = Problem(names.pop())
+    absent = [str(name) for name in problem.schema.columns if name not in judged_on.frame]
+    if absent:
+        raise RatchetError(f"{', '.join(judged_on.digests)}: the rows lack {', '.join(absent)}; a verdict needs them")
     sides = [_side(problem, side, judged_on, cache) for side in (champion, challenger)]
     verdict = gate.verdict(champion=sides[0], challenger=sides[1], holdout=judged_on.digests, policy=policy, look=look)
     inputs = report.Inputs(

@@ -5,14 +5,15 @@ Every section is a frozen model that forbids unknown keys, so that a typo fails 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ratchet import files
 from ratchet.errors import RatchetError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -119,68 +120,76 @@ def load(path: Path = Path("params.yaml")) -> Params:
 
 
 def edit(path: Path, changes: Mapping[str, Any]) -> None:
-    """Change values in a parameter file; comments, order and every other line stay as they are.
+    """Change values in a parameter file and nothing else: comments, order and layout stay, byte for byte.
+
+    A round trip through a YAML writer would lay out anew what it does not remember (spaces, indentation), so the
+    text is cut where the parser saw the values.
 
     Args:
         path: The file; it is replaced whole, or not at all.
-        changes: Dotted keys (`model.learning_rate`) to plain values; a last part that is not there yet is added.
+        changes: Dotted keys (`model.learning_rate`) to a value or a list of values; a last part that is not there yet
+            is added to its section.
 
     Raises:
         RatchetError: The file cannot be read, is not YAML, or has no such section.
     """
-    import difflib
-
-    from ruamel.yaml.error import YAMLError
-
-    from ratchet import files
-
     try:
-        before = path.read_text(encoding="utf-8")
-        plain, edited = _round_trip(before, {}), _round_trip(before, changes)
+        text = path.read_text(encoding="utf-8")
+        root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except OSError as error:
         raise RatchetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RatchetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    except KeyError as error:
-        raise RatchetError(f"{path}: has no section {error.args[0]!r} to change") from error
-    # A round trip may lay out any line anew (spaces, quotes): only those that the change itself moves are taken over.
-    lines, old, new = before.splitlines(), plain.splitlines(), edited.splitlines()
-    if len(lines) != len(old):
-        lines = old
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, start, end, first, last in reversed(matcher.get_opcodes()):
-        if kind != "equal":
-            lines[start:end] = new[first:last]
-    files.write_text(path, "\n".join(lines) + "\n")
-
-
-def _round_trip(text: str, changes: Mapping[str, Any]) -> str:
-    import io
-
-    from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedSeq
-
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 1_000_000
-    offset = 2 if re.search(r"^( *)[^ #-].*:( *#.*)?\n\1  +- ", text, re.MULTILINE) else 0
-    editor.indent(mapping=2, sequence=offset + 2, offset=offset)
-    content = editor.load(text)
-
-    def said(value: Any) -> Any:  # in the words of the parser that `load` uses: it reads YAML 1.1, the editor 1.2
-        return editor.load(yaml.safe_dump(value))
-
+    cuts = []
     for dotted, value in changes.items():
         *sections, name = dotted.split(".")
-        section = content
-        for part in sections:
-            section = section[part]
-        if isinstance(section.get(name), CommentedSeq) and isinstance(value, list | tuple):
-            section[name][:] = [said(item) for item in value]
-        elif name in section:
-            section[name] = said(value)
-        else:  # before the last one, whose trailing blank line belongs to the end of the section
-            section.insert(max(len(section) - 1, 0), name, said(value))
-    out = io.StringIO()
-    editor.dump(content, out)
-    return out.getvalue()
+        node, values = root, content
+        for section in sections:
+            node, values = _child(node, section), values.get(section) if isinstance(values, dict) else None
+        if not isinstance(node, yaml.MappingNode) or not values:
+            raise RatchetError(f"{path}: has no section {'.'.join(sections)!r} to change")
+        cuts.append(_cut(text, node, values, name, value))
+    for start, end, new in sorted(cuts, reverse=True):
+        text = text[:start] + new + text[end:]
+    files.write_text(path, text)
+
+
+def _cut(
+    text: str, section: yaml.MappingNode, values: Mapping[str, Any], name: str, value: Any
+) -> tuple[int, int, str]:
+    """Which part of the text to replace, and by what, to give a section's key a value."""
+    node = _child(section, name)
+    if node is None:  # before the last key: after it there may be comments that belong to what follows
+        at = section.value[-1][0].start_mark
+        separator = ", " if section.flow_style else "\n" + " " * at.column
+        return at.index, at.index, f"{name}: {_said(value)}{separator}"
+    start, end = node.start_mark.index, node.end_mark.index
+    if values[name] == value and type(values[name]) is type(value):
+        return start, start, ""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        if not isinstance(node, yaml.SequenceNode) or not isinstance(value, list | tuple):
+            raise RatchetError(f"{name}: is a section or a list, and {value!r} is not")
+        return _cut_list(text, node, values[name], value)
+    return start, end, _said(value) if end > start else f" {_said(value)}"
+
+
+def _cut_list(text: str, node: yaml.SequenceNode, old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int, str]:
+    """The same for a list with one item a line; items that stay keep their line."""
+    starts = [text.rfind("\n", 0, item.start_mark.index) + 1 for item in node.value]
+    end = text.find("\n", node.value[-1].end_mark.index) + 1 or len(text)
+    lines = [text[here:there] for here, there in zip(starts, [*starts[1:], end], strict=True)]
+    known = dict(zip(map(_said, old), lines, strict=True))
+    indent = " " * node.start_mark.column
+    lines = [known.get(_said(value), f"{indent}- {_said(value)}\n") for value in new] or [f"{indent}  []\n"]
+    return starts[0], end, "".join(lines)
+
+
+def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((value for key, value in pairs if key.value == name), None)
+
+
+def _said(value: Any) -> str:
+    """A value in one line of YAML, as `load` reads it back."""
+    plain = list(value) if isinstance(value, tuple) else value
+    return yaml.safe_dump(plain, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()

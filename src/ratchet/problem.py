@@ -9,6 +9,7 @@ first used, so that a stage loads (and DVC tracks) only the code it needs:
     <problem>/features.py   any function of a row; named by `ratchet.rows.RowFeatures` inside the estimator
     <problem>/model.py      estimator(params), baselines(), search_space()
     <problem>/behaviour.py  behaviour()
+    <problem>/card.py       INTENDED_USE, LIMITS, DATA, LICENCE: what only a person knows; optional
 """
 
 from __future__ import annotations
@@ -122,10 +123,12 @@ class Problem:
 
     def _member(self, module: str, name: str) -> Any:
         try:
-            return getattr(importlib.import_module(f"{self.name}.{module}"), name)
+            found = importlib.import_module(f"{self.name}.{module}")
         except ModuleNotFoundError as error:
             if error.name != f"{self.name}.{module}":
                 raise
             raise RatchetError(f"problem {self.name!r} has no module {module}.py; it must define {name}") from error
+        try:
+            return getattr(found, name)
         except AttributeError as error:
             raise RatchetError(f"problem {self.name!r}: {module}.py does not define {name}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,12 @@ def fit(estimator: Any, frame: pd.DataFrame, problem: Problem) -> Any:
             )
     # Sums of floats depend on how BLAS splits them over threads; gradient boosting does not, and keeps all of its own.
     with threadpool_limits(limits=1, user_api="blas"):
-        return estimator.fit(rows.drop(columns=problem.target), labels)
+        fitted = estimator.fit(rows.drop(columns=problem.target), labels)
+    # Gradient boosting remembers with how many threads it binned its inputs, of which a model has no use.
+    for part in _parts(fitted):
+        if hasattr(part, "n_threads"):
+            part.n_threads = 1
+    return fitted
 
 
 def scores(estimator: Any, frame: pd.DataFrame, task: Task) -> Floats:
@@ -185,6 +190,20 @@ def threshold(labels: npt.ArrayLike, scores: npt.ArrayLike, cost_ratio: float) -
     false_negatives = np.searchsorted(positives, candidates)
     cost = false_positives + cost_ratio * false_negatives
     return float(candidates[np.flatnonzero(cost == cost.min())[-1]])
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """An estimator and those inside it: steps of a pipeline, transformers, members of an ensemble."""
+    from sklearn.base import BaseEstimator
+
+    if isinstance(value, BaseEstimator):
+        yield value
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _parts(item)
 
 
 def _figures(fold: Tested, task: Task, at: float | None) -> dict[str, Any]:

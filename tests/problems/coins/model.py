@@ -22,6 +22,7 @@ from ratchet.rows import RowFeatures
 
 KINDS = {
     "hist": lambda seed: HistGradientBoostingClassifier(categorical_features=[1, 3], random_state=seed, max_iter=20),
+    "stump": lambda seed: HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=2, random_state=seed),
     "forest": lambda seed: RandomForestClassifier(10, random_state=seed),
     "extra": lambda seed: ExtraTreesClassifier(10, random_state=seed),
     "boosting": lambda seed: make_pipeline(SimpleImputer(), GradientBoostingClassifier(random_state=seed)),

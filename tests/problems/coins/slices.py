@@ -1,0 +1,3 @@
+"""Segments of throws."""
+
+SLICES = {"metal": lambda rows: rows["metal"], "side": lambda rows: rows["side"]}

@@ -1,0 +1,168 @@
+"""A copy of this repository in a folder of its own, on which tests and benchmarks run the real pipeline.
+
+A copy holds what git would commit now, and is a git repository with a DVC cache inside. Its stages import its own
+`src/`, so that a test may change code, too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ratchet import bundle, files, lock, params
+
+ROOT = Path(__file__).resolve().parents[1]
+DELAYS = ROOT / "tests" / "problems" / "delays"
+OUTPUTS = ("data", "environment", "model", "bundle", "evaluation", "card")
+NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended, and what it said on both of its streams."""
+
+    code: int
+    out: str
+
+    @property
+    def ran(self) -> list[str]:
+        """The stages that `dvc repro` has run, in their order."""
+        return re.findall(r"Running stage '([^']+)'", self.out)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the repository at `root`; see `flights` and `delays`, which make one."""
+
+    root: Path
+
+    def run(self, *command: str, **variables: str) -> Done:
+        """Run a program in the copy, with more environment variables."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**environment(self.root), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout)
+
+    def dvc(self, *arguments: str, **variables: str) -> Done:
+        """Run `dvc`, whatever it answers."""
+        return self.run(sys.executable, "-m", "dvc", *arguments, **variables)
+
+    def ratchet(self, *arguments: str) -> Done:
+        """Run `ratchet`, whatever it answers."""
+        return self.run(sys.executable, "-m", "ratchet", *arguments)
+
+    def repro(self, **variables: str) -> list[str]:
+        """`dvc repro`, which must succeed; the stages that ran."""
+        done = self.dvc("repro", **variables)
+        assert done.code == 0, done.out
+        return done.ran
+
+    def edit(self, **changes: Any) -> None:
+        """Change values of params.yaml; two underscores stand for a dot: `data__periods`."""
+        params.edit(self.root / "params.yaml", {name.replace("__", "."): value for name, value in changes.items()})
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Change text that stands in a file exactly once."""
+        path = self.root / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{name} has {text.count(old)} x {old!r}"
+        path.write_text(text.replace(old, new))
+
+    def commit(self, message: str) -> None:
+        """Commit everything, as nobody in particular."""
+        author = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "commit.gpgsign=false"]
+        self._git("add", "--all")
+        self._git(*author, "commit", "--quiet", "--no-verify", "--message", message)
+
+    def twin(self, target: Path) -> Project:
+        """The same project in another folder, with its outputs and its cache."""
+        shutil.copytree(self.root, target, symlinks=True)
+        return Project(target)
+
+    def forget(self) -> None:
+        """Remove every output and empty DVC's cache; code, parameters and dvc.lock stay."""
+        for name in (*OUTPUTS, ".dvc/cache", ".dvc/tmp"):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of the bundle's manifest."""
+        return bundle.digest(self.root / "bundle")
+
+    @property
+    def lock_digest(self) -> str:
+        """SHA-256 of what dvc.lock says of the live stages."""
+        return lock.digest_of(self.root)
+
+    def hashes(self, folders: Collection[str] = OUTPUTS) -> dict[str, str]:
+        """SHA-256 of every file in the folders of outputs, by its path."""
+        found = (path for name in folders for path in sorted((self.root / name).rglob("*")) if path.is_file())
+        return {str(path.relative_to(self.root)): files.sha256(path) for path in found}
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the project."""
+        return files.read_json(self.root / name)
+
+    def _git(self, *arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=self.root, check=True)
+
+
+def flights(target: Path, **changes: Any) -> Project:
+    """A copy of the repository with its own problem; `changes` as in `Project.edit`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    for name in listed:
+        if name and not name.startswith(NOT_NEEDED) and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    (target / "dvc.lock").unlink(missing_ok=True)
+    project = Project(target)
+    project.edit(**changes)
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=target, check=True)
+    project.commit("A copy")
+    return project
+
+
+def delays(target: Path, **changes: Any) -> Project:
+    """A copy of the repository with the tiny regression problem of the tests in the place of the flights."""
+    project = flights(
+        target,
+        problem="delays",
+        data__periods=["2021-01", "2021-02", "2021-03"],
+        gate__metric="mae",
+        gate__slice_rows=50,
+    )
+    shutil.rmtree(target / "src" / "flights")
+    shutil.copytree(DELAYS, target / "src" / "delays", ignore=shutil.ignore_patterns("__pycache__"))
+    parameters = target / "params.yaml"
+    parameters.write_text(re.sub(r"(?ms)^model:.*?(?=^\w)", "model:\n  alpha: 1.0\n\n", parameters.read_text()))
+    pipeline = target / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("src/flights", "src/delays"))
+    project.edit(**changes)
+    project.commit("A problem of our own")
+    return project
+
+
+def environment(root: Path) -> Mapping[str, str]:
+    """Ours, without what would lead out of the copy, and with this interpreter's programs first."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**ours, "PATH": path, "PYTHONPATH": str(root / "src"), "DVC_SITE_CACHE_DIR": str(root / ".dvc/tmp/site")}

@@ -1,0 +1,413 @@
+"""The DVC pipeline, driven end to end as a user drives it, in copies of the repository.
+
+Most tests put the tiny regression of tests/problems/delays in the place of the flights: the same dvc.yaml, the same stage
+scripts, another package in `src/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import project
+from project import Project
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+AFTER_INGEST = ["assemble", "train", "export", "evaluate", "card", "track"]
+CLOSED_PORT = "http://127.0.0.1:9"
+
+# Every Python process that finds this leaves a file that says which program it was and which files it has imported.
+TRACER = '''
+import atexit, json, os, sys
+
+def leave():
+    files = sorted({os.path.realpath(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)})
+    with open(os.path.join(os.environ["TRACES"], f"{os.getpid()}.json"), "w") as file:
+        json.dump({"program": sys.argv[0], "files": files}, file)
+
+atexit.register(leave)
+'''
+
+# What a stage may import without declaring it, because it shapes nothing that the stage writes.
+UNDECLARED = {
+    "src/ratchet/__init__.py": "holds a docstring",
+    "src/ratchet/__main__.py": "starts the command line",
+    "src/ratchet/cli.py": "calls what the stage declares",
+    "src/ratchet/errors.py": "says what went wrong",
+    "src/ratchet/lock.py": "lets `ingest` refuse, and names a run for `track`",
+    "src/ratchet/params.py": "reads values that the stage declares one by one",
+    "src/ratchet/problem.py": "finds the problem's modules, which are declared",
+    "src/delays/__init__.py": "holds a docstring",
+}
+
+
+@pytest.fixture(scope="session")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("traces")
+    (folder / "sitecustomize.py").write_text(TRACER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Project:
+    """The tiny problem with three periods, reproduced from nothing and committed. Tests work on twins of it."""
+    made = project.delays(tmp_path_factory.mktemp("delays") / "champion")
+    path = os.pathsep.join([str(traces), str(made.root / "src")])
+    made.repro(PYTHONPATH=path, TRACES=str(traces))
+    made.commit("The champion")
+    return made
+
+
+@pytest.fixture
+def twin(champion: Project, tmp_path: Path) -> Project:
+    return champion.twin(tmp_path / "twin")
+
+
+# --- what runs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_regression_goes_through_the_same_pipeline(champion: Project) -> None:
+    """Another problem package, another task, not linear trees: every output is there and says so."""
+    evaluation = champion.read("evaluation/evaluation.json")
+
+    assert champion.read("bundle/manifest.json")["kind"] == "skops"
+    assert champion.read("bundle/manifest.json")["problem"] == "delays"
+    assert evaluation["task"] == "regression"
+    assert evaluation["threshold"] is None
+    assert evaluation["clusters"] == 31
+    assert [case["passed"] for case in evaluation["behaviour"]] == [True, True, True]
+    metrics = champion.read("evaluation/metrics.json")
+    assert metrics["mae"] < 0.75 * metrics["baseline"]["mean"]["mae"]
+    assert "regression" in (champion.root / "card" / "MODEL_CARD.md").read_text().lower()
+    assert (champion.root / "card" / "card.html").is_file()
+
+
+def test_nothing_runs_when_nothing_has_changed(twin: Project) -> None:
+    """A second `dvc repro` runs no stage and leaves the working tree clean."""
+    done = twin.dvc("repro")
+
+    assert (done.code, done.ran) == (0, [])
+    assert "Data and pipelines are up to date." in done.out
+    assert twin.run("git", "status", "--porcelain").out == ""
+
+
+def test_a_new_period_costs_its_own_ingest(champion: Project, twin: Project, tmp_path: Path) -> None:
+    """One `ingest` and the stages after it; the result is that of a copy which had the period from the beginning."""
+    periods = ["2021-01", "2021-02", "2021-03", "2021-04"]
+    twin.edit(data__periods=periods)
+
+    ran = twin.repro(OMP_NUM_THREADS="1")
+
+    assert ran == ["ingest@2021-04", *AFTER_INGEST]
+    dataset = twin.read("data/dataset.json")
+    assert (list(dataset["train"]), list(dataset["test"])) == (periods[:3], periods[3:])
+    scratch = project.delays(tmp_path / "scratch", data__periods=periods)
+    scratch.repro(OMP_NUM_THREADS="2")
+    assert twin.hashes() == scratch.hashes()
+    assert twin.model_digest == scratch.model_digest != champion.model_digest
+    assert twin.lock_digest == scratch.lock_digest != champion.lock_digest
+
+
+def test_a_removed_period_leaves_nothing_behind(champion: Project, twin: Project) -> None:
+    """No `ingest` runs, and files, model digest and lock digest are those of a project that never saw the period."""
+    twin.edit(data__periods=["2021-01", "2021-02", "2021-03", "2021-04"])
+    twin.repro()
+    twin.edit(data__periods=["2021-01", "2021-02", "2021-03"])
+
+    ran = twin.repro()
+
+    assert [stage for stage in ran if stage.startswith("ingest")] == []
+    assert not (twin.root / "data" / "periods" / "2021-04").exists()
+    assert "2021-04" not in (twin.root / "data" / "dataset.json").read_text()
+    assert twin.hashes() == champion.hashes()
+    assert twin.model_digest == champion.model_digest
+    assert twin.lock_digest == champion.lock_digest
+    assert twin.repro() == []
+
+
+def test_a_period_may_be_removed_from_the_beginning(champion: Project, twin: Project, tmp_path: Path) -> None:
+    """A window that moves on equals a project that began with it."""
+    twin.edit(data__periods=["2021-02", "2021-03"])
+    scratch = project.delays(tmp_path / "scratch", data__periods=["2021-02", "2021-03"])
+
+    ran = twin.repro()
+
+    assert ran[0] == "assemble"
+    scratch.repro()
+    assert twin.hashes() == scratch.hashes()
+    assert twin.lock_digest == scratch.lock_digest
+
+
+def test_lost_outputs_are_made_again_byte_for_byte(champion: Project, twin: Project) -> None:
+    """Outputs removed and the cache emptied: the same files, and the same dvc.lock."""
+    twin.forget()
+    assert twin.hashes() == {}
+
+    ran = twin.repro()
+
+    assert "train" in ran
+    assert twin.hashes() == champion.hashes()
+    assert twin.run("git", "status", "--porcelain").out == ""
+
+
+def test_an_experiment_on_a_parameter_of_the_model_ingests_nothing(twin: Project) -> None:
+    """`dvc exp run -S model.alpha=10` trains anew, and `dvc exp show` puts its metrics beside the champion's."""
+    done = twin.dvc("exp", "run", "--name", "stronger", "--set-param", "model.alpha=10")
+
+    assert done.code == 0, done.out
+    assert done.ran == ["train", "export", "evaluate", "card", "track"]
+    shown = json.loads(twin.dvc("exp", "show", "--json").out)
+    (experiment,) = [found for entry in shown for found in entry.get("experiments") or []]
+    assert experiment["name"] == "stronger"
+    data = experiment["revs"][0]["data"]
+    assert data["params"]["params.yaml"]["data"]["model"]["alpha"] == 10
+    assert data["metrics"]["evaluation/metrics.json"]["data"] == twin.read("evaluation/metrics.json")
+
+
+def test_differences_are_shown_by_dvc(champion: Project, twin: Project) -> None:
+    """`dvc params diff`, `dvc metrics diff` and `dvc plots diff` compare the workspace with the commit."""
+    twin.edit(model__alpha=1000.0)
+    twin.repro()
+
+    params = json.loads(twin.dvc("params", "diff", "--json").out)
+    metrics = json.loads(twin.dvc("metrics", "diff", "--json").out)
+    plots = twin.dvc("plots", "diff")
+
+    assert params == {"params.yaml": {"model.alpha": {"old": 1.0, "new": 1000.0, "diff": 999.0}}}
+    mae = metrics["evaluation/metrics.json"]["mae"]
+    assert mae["old"] == champion.read("evaluation/metrics.json")["mae"]
+    assert mae["new"] == twin.read("evaluation/metrics.json")["mae"] > mae["old"]
+    assert plots.code == 0, plots.out
+    page = (twin.root / "dvc_plots" / "index.html").read_text()
+    assert "How often" in page or "predicted" in page
+
+
+def test_pushed_outputs_are_pulled_by_another_clone(champion: Project, twin: Project, tmp_path: Path) -> None:
+    """The default remote is a folder; a clone that is pointed at it gets every output, and has nothing to run."""
+    pushed = twin.dvc("push")
+    assert pushed.code == 0, pushed.out
+    subprocess.run(["git", "clone", "--quiet", str(twin.root), str(tmp_path / "clone")], check=True)
+    clone = Project(tmp_path / "clone")
+    remote = str(twin.root / ".ratchet" / "remote")
+    assert clone.dvc("remote", "modify", "--local", "local", "url", remote).code == 0
+
+    pulled = clone.dvc("pull")
+
+    assert pulled.code == 0, pulled.out
+    assert clone.hashes() == champion.hashes()
+    assert clone.repro() == []
+
+
+# --- what a stage depends on -----------------------------------------------------------------------------------------
+
+
+def test_stages_declare_the_code_they_use(champion: Project, traces: Path) -> None:
+    """Every module of `src/` that a stage has imported is among its dependencies, so a change to it runs the stage."""
+    stages = yaml.safe_load((champion.root / "dvc.yaml").read_text())["stages"]
+    imported = imported_by_stage(champion.root, traces)
+    assert sorted(imported) == sorted(stages)
+
+    undeclared = {
+        stage: missing
+        for stage, modules in imported.items()
+        if (missing := sorted(name for name in modules - UNDECLARED.keys() if not is_declared(name, stages[stage])))
+    }
+
+    assert undeclared == {}
+
+
+def imported_by_stage(root: Path, traces: Path) -> dict[str, set[str]]:
+    """Stage to the files of `src/` that its processes have imported; what a child imports counts for `track`."""
+    source = root.resolve() / "src"
+    found: dict[str, set[str]] = {}
+    for trace in map(json.loads, (path.read_text() for path in traces.glob("*.json"))):
+        program = Path(trace["program"])
+        if program.parent.name == "pipelines" or program == source / "ratchet" / "__main__.py":
+            stage = program.stem if program.parent.name == "pipelines" else "track"
+            names = {path for path in map(Path, trace["files"]) if path.is_relative_to(source)}
+            found.setdefault(stage, set()).update(path.relative_to(root.resolve()).as_posix() for path in names)
+    return found
+
+
+def is_declared(name: str, stage: dict[str, Any]) -> bool:
+    deps = stage.get("do", stage)["deps"]
+    return any(name == dep or name.startswith(f"{dep}/") for dep in deps)
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_batch_stops_the_pipeline_and_nothing_is_lost(twin: Project) -> None:
+    """The error names the column, the rule, how many rows and a sample; every earlier output stays."""
+    before = twin.hashes()
+    twin.replace("src/delays/source.py", "rows.loc[month,", "rows.loc[list(range(101)) if month == 4 else month,")
+    twin.edit(data__periods=["2021-01", "2021-02", "2021-03", "2021-04"])
+
+    done = twin.dvc("repro")
+
+    assert done.code != 0
+    assert "error: 2021-04: " in done.out
+    assert re.search(r"distance: greater_than\(0\).*101", done.out), done.out
+    assert "Traceback" not in done.out
+    assert {name: digest for name, digest in twin.hashes().items() if name in before} == before
+    assert not (twin.root / "data" / "periods" / "2021-04").exists()
+
+
+def test_an_unknown_period_is_told_and_costs_nothing(twin: Project) -> None:
+    """A month that the source does not have."""
+    before = twin.hashes()
+    twin.edit(data__periods=["2021-01", "2021-02", "2021-03", "2021-13"])
+
+    done = twin.dvc("repro")
+
+    assert done.code != 0
+    assert "error: there are no trains of '2021-13'; the months are 2021-01 to 2021-12" in done.out
+    assert "Traceback" not in done.out
+    assert twin.hashes() == before
+
+
+def test_a_revised_source_stops_the_pipeline_until_it_is_accepted(champion: Project, twin: Project) -> None:
+    """A locked period that comes back different is an error; `ratchet accept-revision` lets it in."""
+    before = twin.hashes()
+    twin.replace("src/delays/source.py", "distance.round(1)", "(distance + (month == 2)).round(1)")
+
+    stopped = twin.dvc("repro")
+
+    assert stopped.code != 0
+    assert "error: 2021-02: source revised" in stopped.out
+    assert "`ratchet accept-revision 2021-02`" in stopped.out
+    assert twin.hashes() == before
+    assert twin.dvc("repro", "--force", "ingest@2021-02").code != 0
+
+    accepted = twin.ratchet("accept-revision", "2021-02")
+
+    assert accepted.code == 0, accepted.out
+    assert twin.repro()[-len(AFTER_INGEST) :] == AFTER_INGEST
+    changed = {name for name, digest in twin.hashes(["data"]).items() if before[name] != digest}
+    assert {Path(name).parent.name for name in changed} == {"data", "2021-02"}
+    assert twin.model_digest != champion.model_digest
+
+
+def test_a_tracking_server_that_is_down_fails_no_run(champion: Project, twin: Project) -> None:
+    """The stage says that nothing was recorded, and why, and the run succeeds."""
+    done = twin.dvc("repro", "--single-item", "--force", "track", MLFLOW_TRACKING_URI=CLOSED_PORT)
+
+    assert done.code == 0, done.out
+    assert f"not recorded: MLflow at {CLOSED_PORT}: Connection refused" in done.out
+    assert twin.hashes() == champion.hashes()
+
+
+def test_params_that_are_no_yaml_are_told_with_their_line(twin: Project) -> None:
+    """DVC reads params.yaml first, so the words are DVC's: the file, the line and the column."""
+    before = twin.hashes()
+    twin.replace("params.yaml", "problem: delays", "problem: [delays")
+
+    done = twin.dvc("repro")
+
+    assert done.code != 0
+    assert "params.yaml" in done.out
+    assert re.search(r"line \d+, column \d+", done.out), done.out
+    assert "Traceback" not in done.out
+    assert twin.hashes() == before
+
+
+def test_a_misspelt_parameter_is_told_by_its_name(twin: Project) -> None:
+    """A key that nobody reads stops the stage whose section it stands in, and changes nothing."""
+    before = twin.hashes()
+    twin.replace("params.yaml", "  seed: 0", "  seed: 0\n  sed: 1")
+
+    done = twin.dvc("repro")
+
+    assert done.code != 0
+    assert "error: params.yaml: train.sed: Extra inputs are not permitted" in done.out
+    assert "Traceback" not in done.out
+    assert twin.hashes() == before
+
+
+def test_a_misspelt_policy_is_told_by_the_judge(champion: Project, twin: Project) -> None:
+    """`gate:` belongs to no stage; `ratchet compare` reads it, and refuses."""
+    twin.replace("params.yaml", "  delta:", "  detla:")
+
+    done = twin.ratchet("compare", str(champion.root), ".")
+
+    assert done.code == 2
+    assert "params.yaml: gate.delta: Field required" in done.out
+    assert "params.yaml: gate.detla: Extra inputs are not permitted" in done.out
+
+
+# --- what is made of the outputs -------------------------------------------------------------------------------------
+
+
+def test_two_versions_are_judged(champion: Project, twin: Project) -> None:
+    """A regression that shrinks everything to the mean is blocked; verdict and reports lie in build/report."""
+    twin.edit(model__alpha=100000.0)
+    twin.repro()
+
+    done = twin.ratchet("compare", str(champion.root), ".")
+
+    assert done.code == 0, done.out
+    report = twin.root / "build" / "report"
+    verdict = json.loads((report / "verdict.json").read_text())
+    assert verdict["verdict"] == "block"
+    assert verdict["primary"]["metric"] == "mae"
+    assert verdict["primary"]["high"] < 0
+    assert verdict["champion"]["digest"] == champion.model_digest
+    assert verdict["challenger"]["digest"] == twin.model_digest
+    assert done.out.startswith(verdict["sentence"])
+    assert (report / "report.md").is_file()
+    assert (report / "report.html").is_file()
+
+
+def test_the_digests_are_printed(champion: Project) -> None:
+    """`ratchet digest` prints what identifies the model and the lock."""
+    done = champion.ratchet("digest")
+
+    assert done.out == f"model {champion.model_digest}\nlock  {champion.lock_digest}\n"
+
+
+@pytest.mark.parametrize("verb", ["compare", "score"])
+def test_a_bundle_that_was_changed_is_refused(champion: Project, twin: Project, verb: str) -> None:
+    """One byte of the model is another; neither verb uses it."""
+    model = twin.root / "bundle" / "model.skops"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    arguments = {
+        "compare": [str(champion.root), "."],
+        "score": ["bundle", "data/periods/2021-03/rows.parquet"],
+    }
+
+    done = twin.ratchet(verb, *arguments[verb])
+
+    assert done.code == 2
+    assert "bundle/model.skops: is not the file its manifest names" in done.out
+    assert "Traceback" not in done.out
+
+
+# --- the flights -----------------------------------------------------------------------------------------------------
+
+
+def test_flights_are_the_same_bytes_on_any_number_of_threads(tmp_path: Path) -> None:
+    """One thread and two; built from scratch, and step by step. The bundle is trees."""
+    periods = ["2013-01", "2013-02", "2013-03"]
+    single = project.flights(tmp_path / "single", data__periods=periods)
+    steps = project.flights(tmp_path / "steps", data__periods=periods[:2])
+    steps.dvc("repro", "assemble", OMP_NUM_THREADS="2")
+    steps.edit(data__periods=periods)
+
+    single.repro(OMP_NUM_THREADS="1")
+    ran = steps.repro(OMP_NUM_THREADS="2")
+
+    assert ran == ["pin", "ingest@2013-03", *AFTER_INGEST]
+    assert single.hashes() == steps.hashes()
+    assert single.model_digest == steps.model_digest
+    assert single.lock_digest == steps.lock_digest
+    assert single.read("bundle/manifest.json")["kind"] == "treelite"
