@@ -11,7 +11,7 @@ help: ## Show what there is
 install: .venv/installed ## Install uv if it is missing, and everything else into .venv
 
 .venv/installed: uv.lock pyproject.toml .python-version | $(UV)
-	$(UV) sync --frozen --quiet --compile-bytecode
+	@$(UV) sync --frozen --quiet --compile-bytecode
 	@touch $@
 
 .uv/bin/uv:

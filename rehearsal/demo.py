@@ -69,9 +69,7 @@ def main() -> None:
     tell_champion(champion)
     for change in CHANGES:
         judge(champion, change)
-    say(
-        f"That was the loop, in {time.monotonic() - began:.0f} s. Open a report, or edit params.yaml and propose your own."
-    )
+    say(f"That was the loop, in {time.monotonic() - began:.0f} s. Open a report, or propose a change of your own.")
 
 
 def judge(champion: Path, change: Change) -> None:
@@ -88,7 +86,7 @@ def judge(champion: Path, change: Change) -> None:
     policy = params.load(champion / "params.yaml").gate
     judged = outputs.compare(outputs.find(champion), challenger, judged_on, policy, change.look)
     judged.write(STAGE / "reports" / change.name)
-    print(f"  {judged.verdict['verdict'].upper()}: {judged.verdict['sentence']}")
+    print(f"  {judged.verdict['sentence']}")
     print(f"  report: {(STAGE / 'reports' / change.name / 'report.html').relative_to(ROOT)}", flush=True)
 
 
@@ -129,14 +127,12 @@ def reproduce(folder: Path) -> None:
     """`dvc repro`, its output in a log; a line for each stage that ran."""
     began = time.monotonic()
     log = folder.parent / f"{folder.name}.log"
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with (
         log.open("w") as file,
-        subprocess.Popen(
-            [*DVC, "repro"], cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process,
+        subprocess.Popen([*DVC, "repro"], cwd=folder, env=environment(folder), **pipes) as process,
     ):
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             file.write(line)
             if line.startswith("Running stage"):
                 print(f"  {time.monotonic() - began:5.1f} s  {line.split(chr(39))[1]}", flush=True)
@@ -147,11 +143,12 @@ def reproduce(folder: Path) -> None:
         )
 
 
-def environment() -> dict[str, str]:
-    """Ours, with this interpreter's programs first and the tracking store inside the demo."""
+def environment(folder: Path) -> dict[str, str]:
+    """Ours, with this interpreter's programs and the folder's own code first, and a tracking store of the demo's."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     store = f"sqlite:///{STAGE / 'mlflow.db'}"
-    return {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": store, "DVC_NO_ANALYTICS": "true"}
+    code = str(folder / "src")
+    return {**os.environ, "PATH": path, "PYTHONPATH": code, "MLFLOW_TRACKING_URI": store, "DVC_NO_ANALYTICS": "true"}
 
 
 def run(command: list[str], cwd: Path | None = None) -> str:

@@ -288,6 +288,16 @@ class TestReadRows:
         assert found["code"].isna().tolist() == [False, True]
         assert found["count"].tolist()[0] == 7
 
+    @pytest.mark.parametrize("kind", ["csv", "jsonl"])
+    def test_numbers_are_read_to_the_last_bit(self, kind: str, tmp_path: Path) -> None:
+        """A model may split right there."""
+        values = [*np.random.default_rng(0).uniform(0, 10, 1000), *np.random.default_rng(1).random(1000).round(2)]
+        line = "%r" if kind == "csv" else '{"x": %r}'
+        text = "\n".join(line % float(value) for value in values)
+        (tmp_path / f"rows.{kind}").write_text(text if kind == "jsonl" else f"x\n{text}\n")
+
+        assert files.read_rows(tmp_path / f"rows.{kind}")["x"].tolist() == values
+
     def test_parquet_is_read_as_it_is(self, tmp_path: Path) -> None:
         """The same as `read_parquet`."""
         files.write_parquet(tmp_path / "rows.parquet", frame())

@@ -25,7 +25,7 @@ AFTER_INGEST = ["assemble", "train", "export", "evaluate", "card", "track"]
 CLOSED_PORT = "http://127.0.0.1:9"
 
 # Every Python process that finds this leaves a file that says which program it was and which files it has imported.
-TRACER = '''
+TRACER = """
 import atexit, json, os, sys
 
 def leave():
@@ -34,7 +34,7 @@ def leave():
         json.dump({"program": sys.argv[0], "files": files}, file)
 
 atexit.register(leave)
-'''
+"""
 
 # What a stage may import without declaring it, because it shapes nothing that the stage writes.
 UNDECLARED = {
@@ -46,22 +46,15 @@ UNDECLARED = {
     "src/ratchet/params.py": "reads values that the stage declares one by one",
     "src/ratchet/problem.py": "finds the problem's modules, which are declared",
     "src/delays/__init__.py": "holds a docstring",
+    "src/flights/__init__.py": "holds a docstring",
 }
 
 
 @pytest.fixture(scope="session")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("traces")
-    (folder / "sitecustomize.py").write_text(TRACER)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def champion(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Project:
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny problem with three periods, reproduced from nothing and committed. Tests work on twins of it."""
     made = project.delays(tmp_path_factory.mktemp("delays") / "champion")
-    path = os.pathsep.join([str(traces), str(made.root / "src")])
-    made.repro(PYTHONPATH=path, TRACES=str(traces))
+    made.repro(**tracing(made))
     made.commit("The champion")
     return made
 
@@ -133,19 +126,6 @@ def test_a_removed_period_leaves_nothing_behind(champion: Project, twin: Project
     assert twin.repro() == []
 
 
-def test_a_period_may_be_removed_from_the_beginning(champion: Project, twin: Project, tmp_path: Path) -> None:
-    """A window that moves on equals a project that began with it."""
-    twin.edit(data__periods=["2021-02", "2021-03"])
-    scratch = project.delays(tmp_path / "scratch", data__periods=["2021-02", "2021-03"])
-
-    ran = twin.repro()
-
-    assert ran[0] == "assemble"
-    scratch.repro()
-    assert twin.hashes() == scratch.hashes()
-    assert twin.lock_digest == scratch.lock_digest
-
-
 def test_lost_outputs_are_made_again_byte_for_byte(champion: Project, twin: Project) -> None:
     """Outputs removed and the cache emptied: the same files, and the same dvc.lock."""
     twin.forget()
@@ -209,31 +189,41 @@ def test_pushed_outputs_are_pulled_by_another_clone(champion: Project, twin: Pro
 # --- what a stage depends on -----------------------------------------------------------------------------------------
 
 
-def test_stages_declare_the_code_they_use(champion: Project, traces: Path) -> None:
+def test_stages_declare_the_code_they_use(champion: Project) -> None:
     """Every module of `src/` that a stage has imported is among its dependencies, so a change to it runs the stage."""
-    stages = yaml.safe_load((champion.root / "dvc.yaml").read_text())["stages"]
-    imported = imported_by_stage(champion.root, traces)
+    assert undeclared(champion) == {}
+
+
+def tracing(made: Project) -> dict[str, str]:
+    """Environment variables with which every stage of `made` leaves a trace beside the project."""
+    traces = made.root.parent / "traces"
+    traces.mkdir()
+    (traces / "sitecustomize.py").write_text(TRACER)
+    return {"PYTHONPATH": os.pathsep.join([str(traces), str(made.root / "src")]), "TRACES": str(traces)}
+
+
+def undeclared(made: Project) -> dict[str, list[str]]:
+    """Stage to the modules it has imported and does not declare, of a project that was reproduced with `tracing`."""
+    stages = yaml.safe_load((made.root / "dvc.yaml").read_text())["stages"]
+    imported = imported_by_stage(made.root.resolve(), made.root.parent / "traces")
     assert sorted(imported) == sorted(stages)
-
-    undeclared = {
-        stage: missing
+    missing = {
+        stage: sorted(name for name in modules - UNDECLARED.keys() if not is_declared(name, stages[stage]))
         for stage, modules in imported.items()
-        if (missing := sorted(name for name in modules - UNDECLARED.keys() if not is_declared(name, stages[stage])))
     }
-
-    assert undeclared == {}
+    return {stage: names for stage, names in missing.items() if names}
 
 
 def imported_by_stage(root: Path, traces: Path) -> dict[str, set[str]]:
-    """Stage to the files of `src/` that its processes have imported; what a child imports counts for `track`."""
-    source = root.resolve() / "src"
+    """Stage to the files of `src/` that its process has imported; `track` works in a child, a `ratchet track`."""
     found: dict[str, set[str]] = {}
-    for trace in map(json.loads, (path.read_text() for path in traces.glob("*.json"))):
+    for path in traces.glob("*.json"):
+        trace = json.loads(path.read_text())
         program = Path(trace["program"])
-        if program.parent.name == "pipelines" or program == source / "ratchet" / "__main__.py":
+        if program.parent.name == "pipelines" or program == root / "src" / "ratchet" / "__main__.py":
             stage = program.stem if program.parent.name == "pipelines" else "track"
-            names = {path for path in map(Path, trace["files"]) if path.is_relative_to(source)}
-            found.setdefault(stage, set()).update(path.relative_to(root.resolve()).as_posix() for path in names)
+            names = {name for name in map(Path, trace["files"]) if name.is_relative_to(root / "src")}
+            found.setdefault(stage, set()).update(name.relative_to(root).as_posix() for name in names)
     return found
 
 
@@ -396,14 +386,14 @@ def test_a_bundle_that_was_changed_is_refused(champion: Project, twin: Project, 
 
 
 def test_flights_are_the_same_bytes_on_any_number_of_threads(tmp_path: Path) -> None:
-    """One thread and two; built from scratch, and step by step. The bundle is trees."""
+    """One thread and two; built from scratch, and step by step. The bundle is trees, the dependencies are declared."""
     periods = ["2013-01", "2013-02", "2013-03"]
     single = project.flights(tmp_path / "single", data__periods=periods)
     steps = project.flights(tmp_path / "steps", data__periods=periods[:2])
     steps.dvc("repro", "assemble", OMP_NUM_THREADS="2")
     steps.edit(data__periods=periods)
 
-    single.repro(OMP_NUM_THREADS="1")
+    single.repro(OMP_NUM_THREADS="1", **tracing(single))
     ran = steps.repro(OMP_NUM_THREADS="2")
 
     assert ran == ["pin", "ingest@2013-03", *AFTER_INGEST]
@@ -411,3 +401,4 @@ def test_flights_are_the_same_bytes_on_any_number_of_threads(tmp_path: Path) -> 
     assert single.model_digest == steps.model_digest
     assert single.lock_digest == steps.lock_digest
     assert single.read("bundle/manifest.json")["kind"] == "treelite"
+    assert undeclared(single) == {}

@@ -31,16 +31,13 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(epilog="\b\nExample: ratchet tune --candidates 40 && git diff params.yaml")
 @click.option("-n", "--candidates", default=20, show_default=True, help="How many random candidates to try.")
 @click.option("-j", "--jobs", default=-1, show_default=True, help="How many at the same time; -1: one per core.")
 def tune(candidates: int, jobs: int) -> None:
-    r"""Search better parameters, and write the best into params.yaml.
+    """Search better parameters, and write the best into params.yaml.
 
     Folds are ordered in time and use training periods only. A search that was stopped goes on where it was.
-
-    \b
-    Example: ratchet tune --candidates 40 && git diff params.yaml
     """
     from ratchet import data, files, params, tune
     from ratchet.problem import Problem
@@ -52,15 +49,12 @@ def tune(candidates: int, jobs: int) -> None:
     tune.propose(result, echo=click.echo)
 
 
-@cli.command("accept-revision")
+@cli.command("accept-revision", epilog="\b\nExample: ratchet accept-revision 2013-02 && dvc repro")
 @click.argument("period")
 def accept_revision(period: str) -> None:
-    r"""Let a period come in again although its source has changed.
+    """Let a period come in again although its source has changed.
 
     Takes the period's entry out of dvc.lock; the next `dvc repro` ingests it anew, and the diff shows that it did.
-
-    \b
-    Example: ratchet accept-revision 2013-02 && dvc repro
     """
     from ratchet import lock
 
@@ -68,15 +62,12 @@ def accept_revision(period: str) -> None:
     click.echo(f"dvc.lock no longer knows {period}; `dvc repro` ingests it as it is now")
 
 
-@cli.command()
+@cli.command(epilog="\b\nExample: ratchet digest")
 @click.argument("folder", type=_FOLDER, default=Path())
 def digest(folder: Path) -> None:
-    r"""Print the model digest and the lock digest of a folder of outputs.
+    """Print the model digest and the lock digest of a folder of outputs.
 
     Two folders with equal model digests hold the same model, byte for byte.
-
-    \b
-    Example: ratchet digest
     """
     from ratchet import bundle, lock, outputs
 
@@ -84,15 +75,12 @@ def digest(folder: Path) -> None:
     click.echo(f"lock  {lock.digest_of(folder)}")
 
 
-@cli.command()
+@cli.command(epilog="\b\nExample: MLFLOW_TRACKING_URI=http://127.0.0.1:5000 ratchet track")
 @click.argument("folder", type=_FOLDER, default=Path())
 def track(folder: Path) -> None:
-    r"""Record a folder of outputs in MLflow; a second time changes nothing.
+    """Record a folder of outputs in MLflow; a second time changes nothing.
 
     `dvc repro` does this by itself. Use it after the tracking server was down.
-
-    \b
-    Example: MLFLOW_TRACKING_URI=http://127.0.0.1:5000 ratchet track
     """
     from ratchet import params, tracking
 
@@ -100,14 +88,10 @@ def track(folder: Path) -> None:
     click.echo(str(recorded))
 
 
-@cli.command()
+@cli.command(epilog="\b\nExample: ratchet registry 3f9a0c1b2d")
 @click.argument("champion", required=False)
 def registry(champion: str | None) -> None:
-    r"""List the registered versions, or make the one with this model digest the champion.
-
-    \b
-    Example: ratchet registry 3f9a0c1b2d
-    """
+    """List the registered versions, or make the one with this model digest the champion."""
     from ratchet import tracking
 
     if champion:
@@ -116,16 +100,12 @@ def registry(champion: str | None) -> None:
         click.echo(str(version))
 
 
-@cli.command()
+@cli.command(epilog="\b\nExample: ratchet score bundle data/periods/2013-04/rows.parquet --out scores.parquet")
 @click.argument("bundle", type=_FOLDER)
 @click.argument("rows", type=_FILE)
 @click.option("-o", "--out", type=_FILE, help="Write Parquet here instead of CSV to standard output.")
 def score(bundle: Path, rows: Path, out: Path | None) -> None:
-    r"""Score raw rows (Parquet, CSV or JSON lines) with a bundle, in the bundle's own environment.
-
-    \b
-    Example: ratchet score bundle data/periods/2013-04/rows.parquet --out scores.parquet
-    """
+    """Score raw rows (Parquet, CSV or JSON lines) with a bundle, in the bundle's own environment."""
     from ratchet import bundle as bundles
     from ratchet import files, outputs, scoring
 
@@ -140,7 +120,7 @@ def score(bundle: Path, rows: Path, out: Path | None) -> None:
         scored.to_csv(sys.stdout, index=False)
 
 
-@cli.command()
+@cli.command(epilog="\b\nExample: ratchet compare ../main . --look 2")
 @click.argument("champion", type=_FOLDER)
 @click.argument("challenger", type=_FOLDER)
 @click.option("--rows", type=_FILE, help="Labelled rows to judge on; by default those the challenger was tested on.")
@@ -152,13 +132,10 @@ def score(bundle: Path, rows: Path, out: Path | None) -> None:
     "-o", "--out", type=_FOLDER, default=Path("build/report"), show_default=True, help="Folder of the report."
 )
 def compare(champion: Path, challenger: Path, rows: Path | None, look: int, policy: Path, out: Path) -> None:
-    r"""Judge CHALLENGER against CHAMPION: promote, hold, block, or void, and why.
+    """Judge CHALLENGER against CHAMPION: promote, hold, block, or void, and why.
 
     Each is a bundle or a folder of outputs. A model that has not scored the rows does so in its own environment.
     Writes verdict.json, report.md and report.html.
-
-    \b
-    Example: ratchet compare ../main . --look 2
     """
     from ratchet import outputs, params
 

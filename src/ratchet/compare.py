@@ -22,6 +22,7 @@ from ratchet.problem import Task
 BASELINE, SLICE = "baseline:", "slice:"
 RESERVED = ("cluster", "label", "score")
 SAMPLE = 3
+MISSING = "(missing)"
 
 
 @dataclass(frozen=True)
@@ -133,19 +134,19 @@ def compare(champion: Scored, challenger: Scored, task: Task, metric: str, holdo
     if checks[-1].passed:
         checks.append(_same_rows(champion.table, challenger.table))
     if checks[-1].passed:
-        order = _keys(champion.table).get_indexer(_keys(challenger.table))
-        table = champion.table.iloc[order].reset_index(drop=True)
-        checks.append(_same_labels(table, challenger.table))
+        order = _keys(challenger.table).get_indexer(_keys(champion.table))
+        paired = challenger.table.iloc[order]
+        checks.append(_same_labels(champion.table, paired))
     if not all(check.passed for check in checks):
         return Comparison(task, primary, tuple(checks))
-    pair = _Pair.of(table, challenger.table)
+    pair = _Pair.of(champion.table, paired)
     return Comparison(
         task=task,
         primary=primary,
         checks=tuple(checks),
-        holdout=_holdout(table),
+        holdout=_holdout(champion.table),
         differences=tuple(pair.difference(*both) for both in _measured(task, champion.threshold, challenger.threshold)),
-        segments=tuple(_segments(table, pair, metrics.get(metric, task, champion.threshold), primary)),
+        segments=tuple(_segments(champion.table, pair, metrics.get(metric, task, champion.threshold), primary)),
     )
 
 
@@ -294,7 +295,7 @@ class _Pair:
 def _segments(table: pd.DataFrame, pair: _Pair, champion: Metric, challenger: Metric) -> list[Segment]:
     segments = []
     for column in sorted(str(name) for name in table.columns if str(name).startswith(SLICE)):
-        codes, values = pd.factorize(table[column].astype(str), sort=True)
+        codes, values = pd.factorize(table[column].astype(str).fillna(MISSING), sort=True)
         for code, value in enumerate(values):
             rows = pair.rows(np.flatnonzero(codes == code))
             name, clusters = column.removeprefix(SLICE), len(np.unique(rows.clusters))

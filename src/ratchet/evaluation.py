@@ -78,13 +78,13 @@ class Model:
     threshold: float | None
 
 
-def evaluate(problem: Problem, table: pd.DataFrame, frame: pd.DataFrame, model: Model) -> Record:
+def evaluate(problem: Problem, table: pd.DataFrame, frame: pd.DataFrame | None, model: Model) -> Record:
     """Every figure of `evaluation.json`, rounded; null where a figure does not exist, such as the AUC of one class.
 
     Args:
         problem: Names the task and the behavioural cases.
         table: What `scores_table` made of `frame`.
-        frame: Raw rows of the holdout, for the behavioural cases.
+        frame: Raw rows of the holdout, for the behavioural cases; None leaves these out.
         model: What made the scores of `table`.
     """
     measured = metrics.for_task(problem.task, model.threshold)
@@ -103,7 +103,7 @@ def evaluate(problem: Problem, table: pd.DataFrame, frame: pd.DataFrame, model: 
         "slices": list(_slices(measured, table)),
         "calibration": calibration(labels, scores),
         "pr_curve": pr_curve(labels, scores) if problem.task == "binary" else [],
-        "behaviour": [behave(case, frame, model.score) for case in problem.behaviour()],
+        "behaviour": [] if frame is None else [behave(case, frame, model.score) for case in problem.behaviour()],
     }
 
 

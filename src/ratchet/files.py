@@ -85,11 +85,11 @@ def read_rows(path: Path, text: Collection[str] = ()) -> pd.DataFrame:
 
     if path.suffix == ".parquet":
         return read_parquet(path)
-    try:
+    try:  # pandas reads numbers in haste unless told: the last bit decides on which side of a split a row falls
         if path.suffix == ".csv":
-            return pd.read_csv(path, dtype=dict.fromkeys(text, "str"))
+            return pd.read_csv(path, dtype=dict.fromkeys(text, "str"), float_precision="round_trip")
         if path.suffix in {".jsonl", ".ndjson"}:
-            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+            return pd.read_json(path, lines=True, dtype=False, convert_dates=False, precise_float=True)
     except (OSError, ValueError) as error:
         raise RatchetError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     raise RatchetError(f"{path}: is of no known kind; name a .parquet, .csv or .jsonl file")

@@ -317,7 +317,7 @@ def _calibration(*, slope: bool) -> tuple[Value, Without]:
     """
 
     def design(scores: Floats) -> tuple[Floats, Floats]:
-        p = np.clip(scores, EPSILON, 1 - EPSILON)
+        p = np.clip(scores, _CERTAIN, 1 - _CERTAIN)
         logit, one = np.log(p) - np.log1p(-p), np.ones(len(p))
         if not slope:
             return one[None], logit
@@ -377,6 +377,7 @@ def _logistic(x: Floats, offset: Floats, labels: Floats, weights: Floats, start:
     return np.full(len(x), np.nan)
 
 
+_CERTAIN = 1e-6  # a prediction nearer to 0 or 1 counts as this: its logit would be a lever without end
 _NEWTON_STEPS = 40
 _LARGEST_STEP = 4.0  # of any row's logit: where all predictions are certain, the second derivative says nothing
 _SINGULAR = 1e12  # scores that do not vary have no slope, though rounding lets the matrix look regular

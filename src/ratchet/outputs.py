@@ -127,19 +127,20 @@ def compare(
     absent = [str(name) for name in problem.schema.columns if name not in judged_on.frame]
     if absent:
         raise RatchetError(f"{', '.join(judged_on.digests)}: the rows lack {', '.join(absent)}; a verdict needs them")
-    sides = [_side(problem, side, judged_on, cache) for side in (champion, challenger)]
-    verdict = gate.verdict(champion=sides[0], challenger=sides[1], holdout=judged_on.digests, policy=policy, look=look)
+    old = _side(problem, champion, judged_on, cache, behaves=False)
+    new = _side(problem, challenger, judged_on, cache, behaves=True)
+    verdict = gate.verdict(champion=old, challenger=new, holdout=judged_on.digests, policy=policy, look=look)
     inputs = report.Inputs(
         verdict=verdict,
-        champion=_shown(champion, sides[0]),
-        challenger=_shown(challenger, sides[1]),
+        champion=_shown(champion, old),
+        challenger=_shown(challenger, new),
         params=_changes(champion, challenger),
         commands=["dvc repro", f"ratchet compare CHAMPION . --look {look}"],
     )
     return Judged(verdict, inputs)
 
 
-def _side(problem: Problem, side: Outputs, judged_on: Holdout, cache: Path | None) -> gate.Side:
+def _side(problem: Problem, side: Outputs, judged_on: Holdout, cache: Path | None, *, behaves: bool) -> gate.Side:
     opened = bundle.load(side.bundle)
     found = side.evaluation
     if found is not None and side.root is not None and _tested_on(side) == judged_on.digests:
@@ -149,7 +150,8 @@ def _side(problem: Problem, side: Outputs, judged_on: Holdout, cache: Path | Non
             lambda frame: scoring.score(side.bundle, frame, cache), opened.digest, opened.manifest["threshold"]
         )
         table = evaluation.scores_table(problem, judged_on.frame, model.score, {})
-        found = evaluation.evaluate(problem, table, judged_on.frame, model)
+        # The behaviour of a proposal is judged; that of a champion was, and costs a start of its environment per case.
+        found = evaluation.evaluate(problem, table, judged_on.frame if behaves else None, model)
     return gate.Side(table, found, opened.manifest, opened.schema, bundle.size(side.bundle), opened.digest)
 
 

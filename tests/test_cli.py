@@ -1,0 +1,323 @@
+"""The command line, driven as a person does: help with examples, plain errors, exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import pytest
+from uv import find_uv_bin
+
+from outputs_example import build
+from ratchet import bundle, data, files
+from ratchet.cli import cli
+
+pytestmark = pytest.mark.xdist_group("outputs")
+
+ROOT = Path(__file__).parents[1]
+VERBS = ["tune", "accept-revision", "digest", "track", "registry", "score", "compare"]
+
+
+def ratchet(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the program; the problems under tests/ are importable."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "problems"), "COLUMNS": "100", **variables}
+    command = [sys.executable, "-m", "ratchet", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def is_told(done: subprocess.CompletedProcess[str]) -> bool:
+    """Exit code 2, one to three lines on standard error, no traceback."""
+    lines = done.stderr.splitlines()
+    return done.returncode == 2 and 1 <= len(lines) <= 3 and lines[0].startswith("error: ")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weak and a good model, tested on the same month, and parameters beside them."""
+    root = tmp_path_factory.mktemp("folders")
+    build(root / "weak", ["2013-02", "2013-03"], "stump")
+    build(root / "good", ["2013-01", "2013-02", "2013-03"])
+    shutil.copy(ROOT / "params.yaml", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environments of bundles in a folder of their own; downloads where uv has them."""
+    found = subprocess.run([find_uv_bin(), "cache", "dir"], capture_output=True, text=True, check=True)
+    return {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "UV_CACHE_DIR": found.stdout.strip()}
+
+
+def march(folders: Path) -> Path:
+    """Rows that were ingested."""
+    return folders / "good" / data.PERIODS / "2013-03" / "rows.parquet"
+
+
+class TestHelp:
+    """What a newcomer reads."""
+
+    def test_the_verbs_stand_in_the_order_of_the_loop(self) -> None:
+        """From tuning a model to judging it."""
+        listed = ratchet("--help").stdout.partition("Commands:\n")[2]
+
+        assert re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE) == VERBS
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_every_verb_has_an_example_of_itself(self, verb: str) -> None:
+        """On a line of its own, calling this very verb, after a sentence that says what it does."""
+        help_text = click.Context(cli.commands[verb], info_name=verb).get_help()
+
+        assert re.search(rf"^  Example: .*ratchet {verb}\b", help_text, re.MULTILINE)
+        assert cli.commands[verb].help.splitlines()[0].endswith(".")
+
+    def test_every_option_says_what_it_does(self) -> None:
+        """No option without help."""
+        silent = [
+            (verb, option.name)
+            for verb, command in cli.commands.items()
+            for option in command.params
+            if isinstance(option, click.Option) and not option.help
+        ]
+
+        assert silent == []
+
+    @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["compare", "-h"], ["compare", "--help"]])
+    def test_help_is_no_error(self, arguments: list[str]) -> None:
+        """On standard output, exit code 0."""
+        done = ratchet(*arguments)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("Usage: ratchet ")
+
+    def test_the_version_is_that_of_the_package(self) -> None:
+        """One line."""
+        assert re.fullmatch(r"ratchet, version \d+\.\d+\.\d+\n", ratchet("--version").stdout)
+
+    def test_help_loads_nothing_heavy(self) -> None:
+        """Neither pandas nor anything that needs it is imported before a verb needs it: help answers at once."""
+        program = (
+            "import sys, ratchet.cli; print([n for n in ('pandas', 'numpy', 'sklearn', 'mlflow') if n in sys.modules])"
+        )
+
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+        assert done.stdout == "[]\n"
+
+
+class TestErrors:
+    """One to three lines on standard error, exit code 2, nothing on standard output, never a traceback."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["digest", "nothing"], "nothing: is neither a bundle"),
+            (["score", "nothing", "rows.csv"], "nothing: is neither a bundle"),
+            (["score", "params.yaml", "rows.csv"], "params.yaml: is neither a bundle"),
+            (["compare", "nothing", "good"], "nothing: is neither a bundle"),
+            (["compare", "good", "nothing"], "nothing: is neither a bundle"),
+            (["compare", "weak", "good", "--policy", "nothing.yaml"], "nothing.yaml: cannot be read: No such file"),
+            (["compare", "weak", "good", "--rows", "nothing.parquet"], "nothing.parquet: does not exist"),
+            (["compare", "weak", "good", "--rows", "params.yaml"], "params.yaml: is not a readable Parquet file"),
+            (["compare", "weak", "good", "--look", "0"], "look"),
+            (["score", "good", "rows.xlsx"], "rows.xlsx: is of no known kind; name a .parquet, .csv or .jsonl file"),
+            (["score", "good", "rows.csv"], "rows.csv: cannot be read"),
+            (["accept-revision", "2013-01"], "dvc.lock: has no stage 'ingest@2013-01'"),
+            (["tune"], "data/dataset.json: cannot be read: No such file or directory"),
+            (["track", "good"], "good/params.yaml: cannot be read"),
+        ],
+    )
+    def test_what_cannot_be_done_is_told(self, arguments: list[str], message: str, folders: Path) -> None:
+        """The thing that is wrong is named first."""
+        done = ratchet(*arguments, cwd=folders)
+
+        assert is_told(done), done.stderr
+        assert message in done.stderr
+        assert done.stdout == ""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["scroe", "a", "b"], "No such command 'scroe'"),
+            (["score", "a"], "Missing argument 'ROWS'"),
+            (["compare", "a", "b", "--lok", "1"], "No such option '--lok'"),
+            (["compare", "a", "b", "--look", "x"], "'x' is not a valid integer"),
+            (["score", "a", "."], "File '.' is a directory"),
+        ],
+    )
+    def test_a_wrong_call_shows_the_right_one(self, arguments: list[str], message: str, folders: Path) -> None:
+        """Usage, and what is wrong; exit code 2 as well."""
+        done = ratchet(*arguments, cwd=folders)
+
+        assert done.returncode == 2
+        assert done.stderr.startswith("Usage: ratchet ")
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("verb", [["tune"], ["registry"], ["compare", "weak", "good"]])
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [("gate: [", "params.yaml: is not valid YAML"), ("gate: {}", "params.yaml: problem: Field required")],
+    )
+    def test_broken_parameters_are_told(
+        self, verb: list[str], text: str, message: str, folders: Path, tmp_path: Path
+    ) -> None:
+        """By every verb that reads them."""
+        for name in ("weak", "good"):
+            (tmp_path / name).symlink_to(folders / name)
+        (tmp_path / "params.yaml").write_text(text)
+
+        done = ratchet(*verb, cwd=tmp_path)
+
+        assert is_told(done), done.stderr
+        assert message in done.stderr
+
+    def test_a_tampered_bundle_is_told(self, folders: Path, tmp_path: Path) -> None:
+        """Before anything is scored."""
+        shutil.copytree(folders / "good" / "bundle", tmp_path / "bundle")
+        with (tmp_path / "bundle" / "schema.json").open("a") as file:
+            file.write(" ")
+
+        done = ratchet("score", tmp_path / "bundle", march(folders))
+
+        assert is_told(done), done.stderr
+        assert "schema.json: is not the file its manifest names" in done.stderr
+
+    def test_rows_that_lack_a_column_are_told(self, folders: Path, tmp_path: Path) -> None:
+        """With the columns and the model that needs them."""
+        files.write_parquet(tmp_path / "rows.parquet", files.read_parquet(march(folders))[["throw", "metal"]])
+
+        done = ratchet("score", folders / "good", tmp_path / "rows.parquet")
+
+        digest = bundle.digest(folders / "good" / "bundle")[:12]
+        assert is_told(done), done.stderr
+        assert done.stderr == f"error: the rows lack day, side, which the model {digest} needs\n"
+
+    def test_a_folder_that_cannot_be_written_is_told(self, folders: Path, tmp_path: Path) -> None:
+        """A file stands where the folder of the report should be made."""
+        (tmp_path / "file").touch()
+
+        done = ratchet("compare", "weak", "good", "--out", tmp_path / "file" / "report", cwd=folders)
+
+        assert is_told(done), done.stderr
+        assert "what was there before is unchanged" in done.stderr
+
+
+class TestScore:
+    """`ratchet score`."""
+
+    @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+    def test_it_writes_csv_to_standard_output(
+        self, kind: str, folders: Path, caches: dict[str, str], tmp_path: Path
+    ) -> None:
+        """The key and the score of each row, in the order of the rows, whatever kind of file they came in."""
+        rows = files.read_parquet(march(folders))
+        path = tmp_path / f"rows.{kind}"
+        write: dict[str, Callable[[], object]] = {
+            "parquet": lambda: files.write_parquet(path, rows),
+            "csv": lambda: rows.to_csv(path, index=False),
+            "jsonl": lambda: rows.to_json(path, orient="records", lines=True),
+        }
+        write[kind]()
+
+        done = ratchet("score", folders / "good", path, **caches)
+
+        found = pd.read_csv(StringIO(done.stdout))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert list(found.columns) == ["throw", "score"]
+        assert found["throw"].tolist() == rows["throw"].tolist()
+        np.testing.assert_allclose(
+            found["score"], bundle.load(folders / "good" / "bundle").score(rows), rtol=0, atol=1e-12
+        )
+
+    def test_it_writes_parquet_where_it_is_told(self, folders: Path, caches: dict[str, str], tmp_path: Path) -> None:
+        """And nothing to standard output."""
+        done = ratchet(
+            "score", folders / "good" / "bundle", march(folders), "--out", tmp_path / "out.parquet", **caches
+        )
+
+        rows, found = files.read_parquet(march(folders)), files.read_parquet(tmp_path / "out.parquet")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert found["throw"].tolist() == rows["throw"].tolist()
+        assert found["score"].between(0, 1).all()
+
+    def test_digits_in_a_text_column_of_csv_are_text(
+        self, folders: Path, caches: dict[str, str], tmp_path: Path
+    ) -> None:
+        """The schema of the bundle says what is text: metal 7 is a metal never seen, as it is for the service."""
+        (tmp_path / "rows.csv").write_text("throw,day,metal,side,force,turns\n1,2013,7,up,2.5,\n")
+
+        done = ratchet("score", folders / "good", tmp_path / "rows.csv", **caches)
+
+        row = {"throw": 1, "day": "2013", "metal": "7", "side": "up", "force": 2.5, "turns": None}
+        expected = bundle.load(folders / "good" / "bundle").score_row(row)
+        assert done.stdout == f"throw,score\n1,{expected}\n"
+
+
+class TestCompare:
+    """`ratchet compare`."""
+
+    def test_it_tells_the_verdict_and_where_the_report_lies(self, folders: Path, tmp_path: Path) -> None:
+        """The sentence first, then each rule with its outcome; a verdict is no error, whatever it is."""
+        for champion, challenger, word in (("weak", "good", "Promote"), ("good", "weak", "Block")):
+            done = ratchet("compare", champion, challenger, "--out", tmp_path / word, cwd=folders)
+
+            verdict = files.read_json(tmp_path / word / "verdict.json")
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith(f"{word}: ")
+            assert done.stdout.splitlines() == [
+                verdict["sentence"],
+                *(f"  {rule['outcome']:<5} {rule['sentence']}" for rule in verdict["rules"]),
+                f"report: {tmp_path / word / 'report.html'}",
+            ]
+            assert (tmp_path / word / "report.html").is_file()
+
+    def test_a_later_look_asks_for_more(self, folders: Path, tmp_path: Path) -> None:
+        """The number of the look is in the verdict, and its level is smaller."""
+        for look in ("1", "5"):
+            ratchet("compare", "weak", "good", "--look", look, "--out", tmp_path / look, cwd=folders)
+
+        first, fifth = (files.read_json(tmp_path / look / "verdict.json")["look"] for look in ("1", "5"))
+        assert (first["number"], fifth["number"]) == (1, 5)
+        assert fifth["level"] < first["level"] < first["budget"] == fifth["budget"]
+
+
+class TestDigest:
+    """`ratchet digest`."""
+
+    def test_it_prints_both_digests(self, folders: Path, tmp_path: Path) -> None:
+        """The model digest is the SHA-256 of the manifest; a pipeline that never ran has a lock digest too."""
+        shutil.copytree(folders / "good" / "bundle", tmp_path / "bundle")
+        (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: touch a, outs: [a]}}")
+
+        done = ratchet("digest", tmp_path)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.fullmatch(
+            f"model {files.sha256(tmp_path / 'bundle' / 'manifest.json')}\nlock  [0-9a-f]{{64}}\n", done.stdout
+        )
+
+
+class TestAcceptRevision:
+    """`ratchet accept-revision`."""
+
+    def test_it_forgets_one_period(self, tmp_path: Path) -> None:
+        """The other entries stay; a second time there is nothing to forget."""
+        stages = "schema: '2.0'\nstages:\n  ingest@2013-01:\n    cmd: a\n  ingest@2013-02:\n    cmd: b\n"
+        (tmp_path / "dvc.lock").write_text(stages)
+
+        done = ratchet("accept-revision", "2013-01", cwd=tmp_path)
+        again = ratchet("accept-revision", "2013-01", cwd=tmp_path)
+
+        assert done.stdout == "dvc.lock no longer knows 2013-01; `dvc repro` ingests it as it is now\n"
+        assert (tmp_path / "dvc.lock").read_text() == "schema: '2.0'\nstages:\n  ingest@2013-02:\n    cmd: b\n"
+        assert is_told(again), again.stderr
+        assert "it has ingest@2013-02" in again.stderr
