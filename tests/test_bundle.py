@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet import bundle, export, files, persistence, schema, scoring
+from ratchet import bundle, export, files, persistence, schema, scoring, training
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 
@@ -153,7 +153,7 @@ def test_a_bundle_scores_in_its_own_environment(
 
     scores = scoring.score(folder, frame, cache)
 
-    expected = export.predict(fitted(kind), frame.drop(columns="head"), "binary")
+    expected = training.scores(fitted(kind), frame.drop(columns="head"), "binary")
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-12)
 
 

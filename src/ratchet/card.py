@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ratchet.errors import RatchetError
+from ratchet.params import flattened
 from ratchet.report.document import (
     DASH,
     Block,
@@ -193,23 +194,12 @@ def _behaviour(evaluation: Record) -> Section:
 
 def _lineage(manifest: Record, evaluation: Record) -> Section:
     made_from = manifest.get("made_from") or {}
+    params = flattened(made_from.get("params") or {})
     rows: list[tuple[Text, ...]] = [
         ("Model digest (SHA-256 of the bundle's manifest)", Code(str(evaluation["model_digest"]))),
         ("Code", Code(str(made_from["code"])) if made_from.get("code") else DASH),
         ("Python", Code(str(manifest["python"])) if manifest.get("python") else DASH),
         *((f"Rows of {name}", Code(str(digest))) for name, digest in sorted(manifest["trained_on"].items())),
-        *((f"Parameter {key}", Code(value)) for key, value in flatten(made_from.get("params") or {})),
+        *((f"Parameter {key}", Code(json.dumps(value))) for key, value in sorted(params.items())),
     ]
     return Section("Lineage", table(("Made from", "Value"), rows, most=len(rows)))
-
-
-def flatten(params: Record, prefix: str = "") -> list[tuple[str, str]]:
-    """Dotted keys and JSON values of nested parameters, sorted."""
-    found: list[tuple[str, str]] = []
-    for key, value in sorted(params.items()):
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found += flatten(value, f"{name}.")
-        else:
-            found.append((name, json.dumps(value, ensure_ascii=False, sort_keys=True)))
-    return found

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from wheel.wheelfile import WheelFile
 
-from ratchet import bundle, files, persistence, schema
+from ratchet import bundle, files, persistence, schema, training
 from ratchet.errors import RatchetError
 from ratchet.rows import RowFeatures
 
@@ -111,7 +111,7 @@ def check_parity(opened: bundle.Bundle, pipeline: Any, holdout: pd.DataFrame) ->
         RatchetError: Some answer differs by more than `TOLERANCE`; names the row.
     """
     inputs = holdout[list(opened.schema["properties"])]
-    expected = predict(pipeline, inputs, opened.manifest["task"])
+    expected = training.scores(pipeline, inputs, opened.manifest["task"])
     rows = bundle.plain_rows(inputs)
     step = 1 if opened.manifest["kind"] == "treelite" else 100
     single = np.array([opened.score_row(row) for row in rows[::step]])
@@ -121,11 +121,6 @@ def check_parity(opened: bundle.Bundle, pipeline: Any, holdout: pd.DataFrame) ->
         _check_made_rows(opened, pipeline, inputs),
     ]
     return max(differences)
-
-
-def predict(pipeline: Any, rows: pd.DataFrame, task: str) -> np.ndarray[Any, Any]:
-    """Scores of a fitted scikit-learn pipeline, shape (n,): P(label = 1), or the prediction of a regression."""
-    return np.asarray(pipeline.predict_proba(rows)[:, 1] if task == "binary" else pipeline.predict(rows))
 
 
 def row_strategy(row_schema: Mapping[str, Any], known: Mapping[str, list[Any]]) -> SearchStrategy[dict[str, Any]]:
@@ -152,7 +147,7 @@ def _check_made_rows(opened: bundle.Bundle, pipeline: Any, holdout: pd.DataFrame
     @given(st.lists(row_strategy(opened.schema, known), min_size=1, max_size=8))
     def check(rows: list[dict[str, Any]]) -> None:
         frame = _frame(rows, holdout)
-        expected = predict(pipeline, frame, opened.manifest["task"])
+        expected = training.scores(pipeline, frame, opened.manifest["task"])
         single = np.array([opened.score_row(row) for row in rows])
         worst.append(_difference("one made row", single, expected, rows))
         worst.append(_difference("batch of made rows", opened.score_rows(rows), expected, rows))

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ratchet import bundle, card, data, evaluation, files, gate, report, scoring
+from ratchet import bundle, data, evaluation, files, gate, params, report, scoring
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 from ratchet.report import markdown, page
@@ -165,5 +165,5 @@ def _shown(side: Outputs, judged: gate.Side) -> report.Side:
 
 
 def _changes(champion: Outputs, challenger: Outputs) -> list[tuple[str, object, object]]:
-    old, new = (dict(card.flatten(side.manifest["made_from"]["params"])) for side in (champion, challenger))
+    old, new = (params.flattened(side.manifest["made_from"]["params"]) for side in (champion, challenger))
     return [(k, old.get(k), new.get(k)) for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]

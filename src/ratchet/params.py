@@ -119,6 +119,17 @@ def load(path: Path = Path("params.yaml")) -> Params:
         raise RatchetError(f"{path}: " + f"\n{path}: ".join(problems[:3])) from error
 
 
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flattened(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
 def edit(path: Path, changes: Mapping[str, Any]) -> None:
     """Change values in a parameter file and nothing else: comments, order and layout stay, byte for byte.
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from ratchet import bundle, data, files, lock
 from ratchet import params as parameters
 from ratchet.errors import RatchetError
+from ratchet.params import flattened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,17 +253,6 @@ def read(root: Path, params: Params) -> Outputs:
             for period, facts in sorted(dataset[part].items())
         },
     )
-
-
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys; lists stay whole."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(flattened(value, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def signature(schema: Mapping[str, Any]) -> Any:

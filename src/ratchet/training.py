@@ -95,7 +95,7 @@ def fit(estimator: Any, frame: pd.DataFrame, problem: Problem) -> Any:
     Raises:
         RatchetError: No row is labelled, or all labels of a binary task are one class.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     rows = labelled(problem, frame)
     labels = rows[problem.target].to_numpy(dtype="float64")
