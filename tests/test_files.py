@@ -178,6 +178,18 @@ class TestDirectory:
 
         assert names(tmp_path) == []
 
+    def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(self, tmp_path: Path) -> None:
+        """The old folder comes back when the last rename fails; here the new one is gone by then."""
+        target = tmp_path / "folder"
+        with files.directory(target) as new:
+            (new / "file").write_text("old")
+
+        with pytest.raises(FileNotFoundError), files.directory(target) as new:
+            new.rmdir()
+
+        assert (target / "file").read_text() == "old"
+        assert names(tmp_path) == ["folder"]
+
     def test_a_folder_takes_the_place_of_a_file(self, tmp_path: Path) -> None:
         """Whatever was there before."""
         (tmp_path / "folder").write_text("a file")

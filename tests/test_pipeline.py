@@ -1,7 +1,7 @@
 """The DVC pipeline, driven end to end as a user drives it, in copies of the repository.
 
-Most tests put the tiny regression of tests/problems/delays in the place of the flights: the same dvc.yaml, the same stage
-scripts, another package in `src/`.
+Most tests put the tiny regression of tests/problems/delays in the place of the flights: the same dvc.yaml, the same
+stage scripts, another package in `src/`.
 """
 
 from __future__ import annotations

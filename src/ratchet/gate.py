@@ -298,20 +298,16 @@ def _decide(rules: Sequence[Rule], region: Region) -> tuple[str, str | None]:
 
 
 def _headline(decided: str, rules: Sequence[Rule], story: str) -> str:
-    sentences = [rule.sentence for rule in rules if rule.outcome == "block"]
     if decided == "judge changed":
-        return f"{_sentence(rules, 'judge')} By the judge on main, {story}"
-    if decided == "block" and _outcome(rules, "primary") != "block":
-        return f"{' '.join(sentences)} Over all, {story}"
-    return story
+        return f"{_rule(rules, 'judge').sentence} By the judge on main, {story}"
+    harms = " ".join(rule.sentence for rule in rules if rule.outcome == "block" and rule.name != "primary")
+    if not harms:
+        return story
+    return f"{story} {harms}" if _rule(rules, "primary").outcome == "block" else f"{harms} Over all, {story}"
 
 
-def _outcome(rules: Sequence[Rule], name: str) -> Outcome:
-    return next(rule.outcome for rule in rules if rule.name == name)
-
-
-def _sentence(rules: Sequence[Rule], name: str) -> str:
-    return next(rule.sentence for rule in rules if rule.name == name)
+def _rule(rules: Sequence[Rule], name: str) -> Rule:
+    return next(rule for rule in rules if rule.name == name)
 
 
 # Rules, in the order a reader meets them.

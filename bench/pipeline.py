@@ -1,0 +1,178 @@
+"""What the pipeline costs: a period more, rows more, DVC around it, and having nothing to do.
+
+    python bench/pipeline.py            # about four minutes on two idle cores
+    python bench/pipeline.py --quick    # the tiny problem of the tests instead of the flights: does the benchmark work?
+
+Works in copies of the repository in a temporary folder, and prints Markdown. Bounds: the n-th period costs what the
+first did, training is linear in rows, and a `dvc repro` with nothing to do costs at most three times `dvc version`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import project
+from project import Project
+
+BOUND = 3.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        make: Makes a copy with the problem.
+        periods: Months to ingest; the last of those used is the holdout.
+        trained_on: How many months to train on.
+        whole: How many months the pipeline as a whole is run on.
+        repeats: How often what takes seconds is repeated.
+    """
+
+    make: Callable[[Path], Project]
+    periods: Sequence[str]
+    trained_on: Sequence[int]
+    whole: int
+    repeats: int
+
+
+FULL = Size(project.flights, [f"2013-{month:02}" for month in range(1, 10)], (1, 2, 4, 8), 4, 7)
+QUICK = Size(project.delays, [f"2021-{month:02}" for month in range(1, 6)], (1, 2, 4), 3, 3)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one process with its children: seconds on the clock, and the largest resident memory of one of them, bytes."""
+
+    seconds: float
+    memory: int
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="use the tiny problem of the tests")
+    size = QUICK if parser.parse_args().quick else FULL
+    with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as scratch:
+        growth(size.make(Path(scratch, "growth")), size)
+        bare = stages(size.make(Path(scratch, "bare")), size.periods[: size.whole])
+        dvc(size.make(Path(scratch, "dvc")), size, sum(cost.seconds for cost in bare.values()))
+
+
+def growth(made: Project, size: Size) -> None:
+    """Ingest month after month, then train on ever fewer of them (`assemble` forgets what is not listed)."""
+    ingested = [script(made, "ingest", period) for period in size.periods]
+    seconds = [cost.seconds for cost in ingested]
+    slope = float(np.polyfit(range(len(seconds)), seconds, 1)[0])
+    table(
+        "The n-th period: `pipelines/ingest.py`",
+        ("period", "seconds", "peak memory"),
+        [(p, f"{c.seconds:.2f}", megabytes(c)) for p, c in zip(size.periods, ingested, strict=True)],
+    )
+    print(f"Slope: {slope:+.3f} s a period, {slope / statistics.mean(seconds):+.1%} of the mean.")
+
+    lines, rows, costs = [], [], []
+    for months in sorted(size.trained_on, reverse=True):
+        made.edit(data__periods=list(size.periods[: months + 1]))
+        script(made, "assemble")
+        cost = script(made, "train")
+        trained = sum(batch["labelled"] for batch in made.read("data/dataset.json")["train"].values())
+        rows.append(trained)
+        costs.append(cost.seconds)
+        rate = cost.seconds / trained * 1e5
+        lines.append((str(months), f"{trained:,}", f"{cost.seconds:.1f}", f"{rate:.1f}", megabytes(cost)))
+    table(
+        "Rows: `pipelines/train.py`, with its folds and baselines",
+        ("months", "rows", "seconds", "seconds per 100,000 rows", "peak memory"),
+        reversed(lines),
+    )
+    slope, start = np.polyfit(rows, costs, 1)
+    fit = np.corrcoef(rows, costs)[0, 1] ** 2
+    print(f"A straight line explains {fit:.1%}: {slope * 1e5:.1f} s per 100,000 rows, and {start:.1f} s to begin with.")
+
+
+def stages(made: Project, periods: Sequence[str]) -> dict[str, Cost]:
+    """Run the scripts of all stages one by one, without DVC."""
+    made.edit(data__periods=list(periods))
+    costs = {"pin": script(made, "pin")}
+    costs |= {f"ingest {period}": script(made, "ingest", period) for period in periods}
+    after = ("assemble", "train", "export", "evaluate", "card", "track")
+    costs |= {stage: script(made, stage) for stage in after}
+    table(
+        f"The stages without DVC, {len(periods)} periods",
+        ("stage", "seconds", "peak memory"),
+        [(stage, f"{cost.seconds:.1f}", megabytes(cost)) for stage, cost in costs.items()],
+    )
+    return costs
+
+
+def dvc(made: Project, size: Size, bare: float) -> None:
+    """`dvc repro` from scratch against the bare scripts; with nothing to do against `dvc version`, in turns."""
+    made.edit(data__periods=list(size.periods[: size.whole]))
+    whole = measured(made, "dvc", "repro").seconds
+    table(
+        "What DVC adds",
+        ("", "seconds"),
+        [("the scripts one by one", f"{bare:.1f}"), ("`dvc repro` from scratch", f"{whole:.1f}")],
+    )
+    print(f"Ratio: {whole / bare:.2f}.")
+    made.commit("Reproduced")
+    turns = [(measured(made, "dvc", "version"), measured(made, "dvc", "repro")) for _ in range(size.repeats)]
+    version, nothing = (statistics.median(cost.seconds for cost in column) for column in zip(*turns, strict=True))
+    ratio = statistics.median(b.seconds / a.seconds for a, b in turns)
+    table(
+        f"Nothing to do, median of {size.repeats} turns",
+        ("", "seconds"),
+        [("`dvc version`", f"{version:.2f}"), ("`dvc repro`", f"{nothing:.2f}")],
+    )
+    print(f"Ratio: {ratio:.2f}; the bound is {BOUND:.0f}, {'kept' if ratio <= BOUND else 'BROKEN'}.")
+
+
+def script(made: Project, stage: str, *arguments: str) -> Cost:
+    """Run one stage's script."""
+    return measured(made, sys.executable, f"pipelines/{stage}.py", *arguments)
+
+
+def measured(made: Project, *command: str) -> Cost:
+    """Run a program that must not fail."""
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=made.root, env=project.environment(made.root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"`{' '.join(command)}` failed:\n{said}")
+    return Cost(time.perf_counter() - began, usage.ru_maxrss * 1024)
+
+
+def megabytes(cost: Cost) -> str:
+    """Peak memory for a table."""
+    return f"{cost.memory / 1e6:.0f} MB"
+
+
+def table(title: str, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Print a Markdown table under a heading; all columns but the first to the right."""
+    print(f"\n### {title}\n")
+    for cells in (header, ["---", *["---:"] * (len(header) - 1)], *lines):
+        print(f"| {' | '.join(cells)} |")
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    main()
