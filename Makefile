@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
+# Threads that wait for others sleep: on a busy machine those that spin cost ten times the work.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: help install demo repro test lint bench clean
 
@@ -31,8 +33,9 @@ lint: install ## Format check, lint, strict types
 	@$(RUN) ruff check .
 	@$(RUN) mypy
 
-bench: install ## Measure the figures that the README quotes
+bench: install repro ## Measure the figures that the README quotes
 	@$(RUN) python bench/scoring.py
+	@$(RUN) python bench/verdict.py
 	@$(RUN) python bench/pipeline.py
 	@$(RUN) python bench/decisions.py
 

@@ -3,7 +3,9 @@
 import json
 import math
 from dataclasses import replace
+from importlib.resources import files
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -561,6 +563,8 @@ def test_metrics_stand_beside_the_primary_one():
 
 def test_a_record_of_another_shape_is_refused():
     """The schema is strict: unknown keys and values are errors that name their place."""
+    schema = json.loads(files("ratchet").joinpath("verdict.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
     good = judged(3.0)
     assert gate.validated(good) is good
     for path, bad in (

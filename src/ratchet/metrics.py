@@ -132,7 +132,8 @@ def intervals(values: npt.ArrayLike, without: npt.ArrayLike, level: npt.ArrayLik
     - that variance is estimated from few weeks: Student's t has 1.5 G / (lags + 1) degrees of freedom (Lazarus, Lewis,
       Stock and Watson 2018, HAR Inference: Recommendations for Practice, JBES 36);
     - days are skewed: Hall's cubic transformation of the t statistic (Hall 1992, On the removal of skewness by
-      transformation, JRSS B 54) with `_SKEW` times the sample's skewness, and only where it moves an end outwards.
+      transformation, JRSS B 54) with `_SKEW` times the sample's skewness, only where it moves an end outwards, and by
+      half of the straight reach at most.
 
     `docs/decisions.md` has the measured error rates that chose these.
     """
@@ -160,6 +161,7 @@ def detectable(without: npt.ArrayLike, level: float, delta: float, power: float 
 
 
 _LAGS = 6  # clusters of one week count as neighbours
+_FURTHEST = 1.5  # times the straight reach: beyond it a cubic fitted to a month of days says nothing
 _SKEW = 1.25  # a month of skewed days shows less than their skewness: the tail is what it has not seen
 
 
@@ -185,7 +187,7 @@ class _Spread:
         straight = quantile / np.sqrt(self.effective) + bend / (6 * self.effective)
         safe = np.where(bend > 1e-6, bend, 1.0)
         bent = np.where(bend > 1e-6, 3 / safe * (1 - np.cbrt(1 - safe * straight)), straight)
-        return np.asarray(bent * self.deviation)
+        return np.asarray(np.minimum(bent, _FURTHEST * straight) * self.deviation)
 
 
 def _spread(without: Floats) -> _Spread:
