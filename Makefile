@@ -17,7 +17,7 @@ install: .venv/installed ## Install uv if it is missing, and everything else int
 	@touch $@
 
 .uv/bin/uv:
-	python3 -m venv .uv && .uv/bin/pip install --quiet uv
+	@python3 -m venv .uv && .uv/bin/pip install --quiet uv
 
 demo: install ## Play the story: a champion, and three changes that are judged against it
 	@$(RUN) python rehearsal/demo.py

@@ -123,7 +123,9 @@ def score(bundle: Path, rows: Path, out: Path | None) -> None:
 @cli.command(epilog="\b\nExample: ratchet compare ../main . --look 2")
 @click.argument("champion", type=_FOLDER)
 @click.argument("challenger", type=_FOLDER)
-@click.option("--rows", type=_FILE, help="Labelled rows to judge on; by default those the challenger was tested on.")
+@click.option(
+    "--rows", type=_FILE, help="Labelled rows (Parquet) to judge on; by default those the challenger was tested on."
+)
 @click.option(
     "--look", default=1, show_default=True, help="How many distinct models these rows have judged, with this."
 )

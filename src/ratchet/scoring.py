@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,11 +53,17 @@ def environment(folder: Path, python: str, cache: Path) -> Path:
     requirements = folder / bundle.REQUIREMENTS
     place = cache / f"{files.sha256(requirements)[:16]}-py{python}"
     if not place.exists():
-        with files.directory(place) as fresh:
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=cache) as scratch:
+            fresh = Path(scratch, "environment")
             _run([find_uv_bin(), "venv", "--quiet", "--relocatable", "--python", python, str(fresh)])
-            target = str(fresh / "bin" / "python")
-            options = ["--quiet", "--require-hashes", "--no-deps", "--python", target]
+            options = ["--quiet", "--require-hashes", "--no-deps", "--python", str(fresh / "bin" / "python")]
             _run([find_uv_bin(), "pip", "install", *options, "--requirements", str(requirements)])
+            try:
+                fresh.rename(place)
+            except OSError:
+                if not place.exists():  # otherwise another process made the same meanwhile, and may be using it
+                    raise
     return place / "bin" / "python"
 
 
