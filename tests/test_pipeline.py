@@ -43,7 +43,7 @@ UNDECLARED = {
     "src/ratchet/cli.py": "calls what the stage declares",
     "src/ratchet/errors.py": "says what went wrong",
     "src/ratchet/lock.py": "lets `ingest` refuse, and names a run for `track`",
-    "src/ratchet/params.py": "reads values that the stage declares one by one",
+    "src/ratchet/params.py": "reads values that the stage declares; where it also names them, it is declared",
     "src/ratchet/problem.py": "finds the problem's modules, which are declared",
     "src/delays/__init__.py": "holds a docstring",
     "src/flights/__init__.py": "holds a docstring",
