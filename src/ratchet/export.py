@@ -102,7 +102,7 @@ def build(problem: Problem, pipeline: Any, origin: Origin, requirements: Mapping
 
 
 def check_parity(opened: bundle.Bundle, pipeline: Any, holdout: pd.DataFrame) -> float:
-    """Compare a bundle with the pipeline it was made from, and return the largest difference seen.
+    """Compare a bundle with the pipeline it was made from, and return the largest difference seen (relative above 1).
 
     Every holdout row goes through the batch path; through the one-row path goes every row where that path is fast, and
     every hundredth where it is not. Then Hypothesis makes rows that no holdout has: missing values, unseen categories.
@@ -179,7 +179,7 @@ def _values(rule: Mapping[str, Any], known: list[Any]) -> SearchStrategy[Any]:
 
 
 def _difference(path: str, got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], rows: list[Any]) -> float:
-    gaps = np.abs(got - expected)
+    gaps = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))  # of large predictions, the relative difference
     worst = int(np.argmax(np.where(np.isnan(gaps), np.inf, gaps)))
     if not gaps[worst] <= TOLERANCE:
         raise RatchetError(
