@@ -266,3 +266,13 @@ def test_a_damaged_model_file_is_told(content: bytes, tmp_path: Path) -> None:
 
     with pytest.raises(RatchetError, match=r"model.skops: is not a readable model file"):
         persistence.load(tmp_path / "model.skops", ())
+
+
+def test_what_does_not_score_is_not_in_the_bundle(requirements: dict[str, Path], tmp_path: Path) -> None:
+    """The wheel holds the features and the model's code; the source and the text of the card may change without it."""
+    (wheel,) = built("hist", requirements, tmp_path / "bundle").glob("*.whl")
+
+    with zipfile.ZipFile(wheel) as archive:
+        found = {name for name in archive.namelist() if name.startswith("coins/")}
+
+    assert found == {"coins/__init__.py", "coins/features.py", "coins/model.py"}

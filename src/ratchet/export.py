@@ -41,6 +41,8 @@ TREES = (
 )
 # What the bundle's wheel carries of the loop: enough to open a bundle and score rows, and nothing that changes with it.
 RUNTIME = ("__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "rows.py")
+# Modules of the problem contract that scoring has no use for: another sentence in a card is not another model.
+UNUSED = ("behaviour.py", "card.py", "schema.py", "slices.py", "source.py")
 
 
 @dataclass(frozen=True)
@@ -270,5 +272,5 @@ def _sources(problem: str) -> dict[str, Path]:
         raise RatchetError(f"problem {problem!r} is not a package with an __init__.py, so it cannot be shipped")
     package = Path(found.origin).parent
     ours = {f"ratchet/{name}": loop / name for name in RUNTIME}
-    theirs = {f"{problem}/{p.relative_to(package).as_posix()}": p for p in sorted(package.rglob("*.py"))}
-    return ours | theirs
+    names = (path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py")))
+    return ours | {f"{problem}/{name}": package / name for name in names if name not in UNUSED}
