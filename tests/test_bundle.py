@@ -1,5 +1,6 @@
 """The bundle: the same answers as the pipeline, in any environment, and nothing but the bytes of its manifest."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
 
 from ratchet import bundle, export, files, persistence, schema, scoring, training
 from ratchet.errors import RatchetError
@@ -276,3 +278,87 @@ def test_what_does_not_score_is_not_in_the_bundle(requirements: dict[str, Path],
         found = {name for name in archive.namelist() if name.startswith("coins/")}
 
     assert found == {"coins/__init__.py", "coins/features.py", "coins/model.py"}
+
+
+def test_rows_of_json_lines_become_scores_a_line(
+    requirements: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the bundle's environment runs: rows on standard input, scores on standard output."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"side": "up", "force": 2.0}\n{"side": "down"}\n'))
+
+    bundle.main([str(folder)])
+
+    expected = bundle.load(folder).score_rows([{"side": "up", "force": 2.0}, {"side": "down"}])
+    assert [float(line) for line in capsys.readouterr().out.splitlines()] == expected.tolist()
+
+
+def test_an_environment_that_fails_says_why(requirements: dict[str, Path], tmp_path: Path, cache: Path) -> None:
+    """Code in the bundle that cannot run is one line with its last word, not a traceback."""
+    folder = built("hist", requirements, tmp_path / "bundle")
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("ratchet/__init__.py", "")
+    manifest = files.read_json(folder / "manifest.json")
+    manifest["files"][wheel.name] = files.sha256(wheel)
+    files.write_json(folder / "manifest.json", manifest)
+
+    with pytest.raises(RatchetError, match=r"failed in the bundle's environment: ModuleNotFoundError.*ratchet\.bundle"):
+        scoring.score(folder, throws(3), cache)
+
+
+def test_requirements_that_cannot_be_installed_leave_no_environment(tmp_path: Path) -> None:
+    """A half-made environment would be taken for a whole one the next time."""
+    (tmp_path / "requirements.txt").write_text("no-hash-here==1.0\n")
+
+    with pytest.raises(RatchetError, match="failed in the bundle's environment"):
+        scoring.environment(tmp_path, f"{sys.version_info.major}.{sys.version_info.minor}", tmp_path / "cache")
+
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_row_schema_knows_every_rule_it_translates() -> None:
+    """Open and closed bounds, lengths, patterns, categories that may be missing, and what is private."""
+    import pandera.pandas as pa
+
+    columns = {
+        "a": pa.Column("float64", [pa.Check.gt(0), pa.Check.lt(1)]),
+        "b": pa.Column("str", [pa.Check.str_matches("^x"), pa.Check.str_length(1, 3)], metadata={"private": True}),
+        "c": pa.Column("str", pa.Check.isin(["u"]), nullable=True),
+        "d": pa.Column("int64", pa.Check(lambda values: values > 0, name="own rule")),
+    }
+
+    class Stub(Problem):
+        schema = pa.DataFrameSchema(columns)
+        target = "none"
+
+    assert schema.row_schema(Stub("coins"))["properties"] == {
+        "a": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "b": {"type": "string", "pattern": "^x", "minLength": 1, "maxLength": 3, "private": True},
+        "c": {"type": ["string", "null"], "enum": ["u", None]},
+        "d": {"type": "integer"},
+    }
+    columns["d"] = pa.Column("datetime64[ns]")
+    Stub.schema = pa.DataFrameSchema(columns)
+    with pytest.raises(RatchetError, match=r"column 'd' has type datetime64\[ns\]"):
+        schema.row_schema(Stub("coins"))
+
+
+def test_made_rows_keep_to_a_closed_list_of_numbers() -> None:
+    """Only listed numbers, or nothing at all, are made for such a column."""
+    row_schema = {"properties": {"size": {"type": ["integer", "null"], "enum": [1, 5, None]}}}
+
+    @given(export.row_strategy(row_schema, {}))
+    def check(row: dict[str, object]) -> None:
+        assert row["size"] in {1, 5, None}
+
+    check()
+
+
+def test_a_problem_without_an_init_is_not_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare folder is importable here, but could not be found inside a wheel."""
+    (tmp_path / "bare").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(RatchetError, match="'bare' is not a package"):
+        export._sources("bare")
