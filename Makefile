@@ -5,7 +5,12 @@ RUN := $(UV) run --frozen --no-sync
 # Threads that wait for others sleep: on a busy machine those that spin cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help install demo repro test lint bench clean
+# What `make rehearse` plays, what `make test` is narrowed to, and what draws the charts in the rehearsal's pages.
+EVENT ?= pull_request
+TESTS ?=
+MERMAID ?= rehearsal/node_modules
+
+.PHONY: help install demo rehearse repro test lint bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -19,19 +24,29 @@ install: .venv/installed ## Install uv if it is missing, and everything else int
 .uv/bin/uv:
 	@python3 -m venv .uv && .uv/bin/pip install --quiet uv
 
-demo: install ## Play the story: a champion, and three changes that are judged against it
-	@$(RUN) python rehearsal/demo.py
+# Without Node the charts are shown as text.
+rehearsal/node_modules: rehearsal/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix rehearsal --silent --no-audit --no-fund; fi
+
+demo: install $(MERMAID) ## Play the story: a release, three pull requests, a merge, by the real workflow files
+	@$(RUN) python -m rehearsal.demo $(ARGUMENTS)
+
+rehearse: install ## Run your workflow files on an event: EVENT=pull_request, push, dispatch:release.yml
+	@$(RUN) python -m rehearsal $(EVENT)
 
 repro: install ## Run the pipeline on the current params.yaml
 	@$(RUN) dvc repro
 
-test: install ## Run every test
-	@$(RUN) pytest --numprocesses 2 --dist loadgroup
+test: install $(MERMAID) ## Run every test, or those that TESTS names
+	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(TESTS)
 
-lint: install ## Format check, lint, strict types
+lint: install ## Format check, lint, strict types; the workflows, too
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) mypy
+	@$(RUN) actionlint
+	@$(RUN) zizmor --offline --quiet --persona=pedantic .github
+	@git ls-files -z '*.sh' .ci/run | xargs -0 $(RUN) shellcheck
 
 bench: install repro ## Measure the figures that the README quotes
 	@$(RUN) python bench/scoring.py

@@ -1,15 +1,14 @@
-"""The story of the README, played on real flights: a champion, and three changes that are judged against it.
+"""The story of the README, on real flights and with the real workflow files: a release, pull requests, a merge.
 
     make demo
 
-Everything happens in copies of the repository under build/demo; the working tree is only read.
+Everything happens on a forge of its own under build/demo, with copies of the repository; the working tree is only read.
 """
 
 from __future__ import annotations
 
-import os
+import argparse
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -17,151 +16,150 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet import files, outputs, params
+from ratchet import params
 from ratchet.errors import RatchetError, told_to_the_user
+from rehearsal import pages, project
+from rehearsal.desk import Desk
+from rehearsal.forge import Run
 
-ROOT = Path(__file__).resolve().parents[1]
-STAGE = ROOT / "build" / "demo"
-DVC = (sys.executable, "-m", "dvc")
-CHAMPION_PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
-MORE_PERIODS = [*CHAMPION_PERIODS, "2013-05", "2013-06", "2013-07"]
+STAGE = project.ROOT / "build" / "demo"
+PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
+FEW_TESTS = ("tests/conftest.py", "tests/flights/", "tests/rehearsal/test_runner_expressions.py")
+"""Enough for ci.yml to have something to run; all of them take minutes."""
+MORE_PERIODS = [*PERIODS, "2013-05", "2013-06", "2013-07"]
 
 
 @dataclass(frozen=True)
-class Change:
-    """One pull request, as a person would propose it.
+class Proposal:
+    """One pull request, as a person would open it in the browser.
 
     Attributes:
-        name: Of its folder.
-        why: What its author hopes for.
+        title: What its author hopes for.
         edits: Dotted keys of params.yaml to new values.
-        look: Which distinct model this is that its holdout judges.
+        expected: How the verdict begins.
     """
 
-    name: str
-    why: str
+    title: str
     edits: Mapping[str, Any]
-    look: int
+    expected: str
 
 
-CHANGES = (
-    Change("more-data", "Train to June, test on July.", {"data.periods": MORE_PERIODS}, look=1),
-    Change(
-        "crippled",
-        "Two leaves and a tenth of the trees: surely enough?",
+PROPOSALS = (
+    Proposal(
+        "Two leaves and a tenth of the trees are surely enough",
         {"model.max_leaf_nodes": 2, "model.max_iter": 15},
-        look=1,
+        "Block",
     ),
-    Change("another-seed", "The same model, another seed.", {"train.seed": 1}, look=2),
+    Proposal("The same model, another seed", {"train.seed": 1}, "Hold, safe"),
+    Proposal("Train to June, test on July", {"data.periods": MORE_PERIODS}, "Promote"),
 )
 
 
-def main() -> None:
-    """Build the champion, then judge each change against it."""
+def main(arguments: list[str] | None = None) -> None:
+    """Play the story, and leave its pages."""
+    options = _options(arguments)
     began = time.monotonic()
     shutil.rmtree(STAGE, ignore_errors=True)
-    champion = STAGE / "champion"
-    copy_project(champion)
-    params.edit(champion / "params.yaml", {"data.periods": CHAMPION_PERIODS})
-    say("The champion: trained on January to March, tested on April.")
-    reproduce(champion)
-    commit(champion, "The champion")
-    tell_champion(champion)
-    for change in CHANGES:
-        judge(champion, change)
-    say(f"That was the loop, in {time.monotonic() - began:.0f} s. Open a report, or propose a change of your own.")
+    with Desk(STAGE / "forge", port=options.port) as desk:
+        teller = Teller(desk)
+        found(desk, teller)
+        numbers = [propose(desk, teller, proposal) for proposal in PROPOSALS]
+        merge(desk, teller, numbers)
+        pages.export(desk.forge, options.export)
+        print(f"\nThat was the loop, in {time.monotonic() - began:.0f} s.")
+        print(f"Its pages, to keep: {shown(options.export / 'index.html')}")
+        if options.serve:
+            print(f"Its pages, alive: {desk.url}/pulls")
+            input("Merge, comment, look around; Enter ends it. ")
 
 
-def judge(champion: Path, change: Change) -> None:
-    """Propose a change in a clone, run the pipeline there, and print the verdict."""
-    folder = STAGE / change.name
-    run(["git", "clone", "--quiet", str(champion), str(folder)])
-    share_cache(folder)
-    run([*DVC, "checkout", "--quiet"], cwd=folder)
-    params.edit(folder / "params.yaml", change.edits)
-    say(f"A change: {change.why}")
-    reproduce(folder)
-    challenger = outputs.find(folder)
-    judged_on = outputs.holdout(challenger, None)
-    policy = params.load(champion / "params.yaml").gate
-    judged = outputs.compare(outputs.find(champion), challenger, judged_on, policy, change.look)
-    judged.write(STAGE / "reports" / change.name)
-    print(f"  {judged.verdict['sentence']}")
-    print(f"  report: {(STAGE / 'reports' / change.name / 'report.html').relative_to(ROOT)}", flush=True)
+def found(desk: Desk, teller: Teller) -> None:
+    """An empty repository gets its first champion."""
+    say("A new repository. Its first push trains the first champion, which must beat its baselines.")
+    source = STAGE / "project"
+    project.copy(source, without=("tests/", "bench/", "docs/"), but=FEW_TESTS)
+    params.edit(source / "params.yaml", {"data.periods": PERIODS})
+    desk.found(source)
+    desk.wait()
+    teller.tell()
+    desk.protect()
+    release = desk.get("/releases/latest")
+    print(f"  {release['tag_name']}: {release['body'].splitlines()[0]}")
 
 
-def tell_champion(champion: Path) -> None:
-    """What the champion is worth, beside its baselines."""
-    found = files.read_json(champion / "evaluation" / "metrics.json")
-    models = {"model": found, **found["baseline"]}
-    for name, figures in models.items():
-        print(f"  {name:<9} log loss {figures['log_loss']:.4f}   ROC AUC {figures['roc_auc']:.4f}")
-    print(f"  model card: {(champion / 'card' / 'card.html').relative_to(ROOT)}", flush=True)
+def propose(desk: Desk, teller: Teller, proposal: Proposal) -> int:
+    """Someone edits params.yaml in the browser, opens a pull request, and reads one comment."""
+    say(f"A pull request: {proposal.title}.")
+    branch = proposal.title.lower().replace(" ", "-").replace(",", "")
+    number = desk.propose(proposal.title, {"params.yaml": proposal.edits}, branch)
+    desk.wait()
+    teller.tell()
+    (text,) = desk.comments(number)
+    statuses = desk.statuses(desk.pull(number)["head"]["sha"])
+    for context, (state, description) in sorted(statuses.items()):
+        print(f"  {context:<10} {state:<8} {description}")
+    if proposal.expected not in text:
+        raise RatchetError(f"pull request {number}: the verdict was to be {proposal.expected!r}; it is\n{statuses}")
+    return number
 
 
-def copy_project(target: Path) -> None:
-    """Copy what git would commit now, edits included, to a repository of its own."""
-    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT).split("\0")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-    run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=target)
-    share_cache(target)
+def merge(desk: Desk, teller: Teller, numbers: list[int]) -> None:
+    """What was not proven cannot be merged; what was, is released as it was judged."""
+    refused = desk.merge(numbers[0])
+    say(f"Merging #{numbers[0]} is refused: {refused.json()['message']}")
+    merged = desk.merge(numbers[-1], how="squash")
+    say(f"Merging #{numbers[-1]}: {merged.json()['message']}.")
+    desk.wait()
+    teller.tell()
+    print(f"  newest release: {desk.get('/releases/latest')['tag_name']}, nothing was trained for it")
+    if refused.status_code != 405 or merged.status_code != 200:
+        raise RatchetError(f"the merges answered {refused.status_code} and {merged.status_code}, not 405 and 200")
 
 
-def share_cache(folder: Path) -> None:
-    """One cache for all proposals, as main's cache is there for every pull request."""
-    config = f"[cache]\n    dir = {STAGE / 'cache'}\n"
-    (folder / ".dvc" / "config.local").write_text(config)
+class Teller:
+    """Tells each run once."""
 
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._told: set[int] = set()
 
-def commit(folder: Path, message: str) -> None:
-    """Commit everything, as nobody in particular."""
-    run(["git", "add", "--all"], cwd=folder)
-    author = ["-c", "user.name=Demo", "-c", "user.email=demo@example.invalid", "-c", "commit.gpgsign=false"]
-    run(["git", *author, "commit", "--quiet", "--no-verify", "--message", message], cwd=folder)
-
-
-def reproduce(folder: Path) -> None:
-    """`dvc repro`, its output in a log; a line for each stage that ran."""
-    began = time.monotonic()
-    log = folder.parent / f"{folder.name}.log"
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with (
-        log.open("w") as file,
-        subprocess.Popen([*DVC, "repro"], cwd=folder, env=environment(folder), **pipes) as process,
-    ):
-        for line in process.stdout or ():
-            file.write(line)
-            if line.startswith("Running stage"):
-                print(f"  {time.monotonic() - began:5.1f} s  {line.split(chr(39))[1]}", flush=True)
-    if process.returncode:
-        tail = "\n".join(log.read_text().strip().splitlines()[-3:])
-        raise RatchetError(
-            f"dvc repro failed in {folder.relative_to(ROOT)}; its log is {log.relative_to(ROOT)}\n{tail}"
-        )
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Ours, with this interpreter's programs and the folder's own code first, and a tracking store of the demo's."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    store = f"sqlite:///{STAGE / 'mlflow.db'}"
-    code = str(folder / "src")
-    return {**os.environ, "PATH": path, "PYTHONPATH": code, "MLFLOW_TRACKING_URI": store, "DVC_NO_ANALYTICS": "true"}
-
-
-def run(command: list[str], cwd: Path | None = None) -> str:
-    """Run a program that should not fail; its output, or its last word as an error."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RatchetError(f"`{' '.join(command[:3])}` failed: {done.stderr.strip()}")
-    return done.stdout
+    def tell(self) -> None:
+        """The runs since the last time: how long each took, and which failed."""
+        for run in sorted(self.desk.forge.state.runs, key=lambda run: run.id):
+            if run.id not in self._told:
+                self._told.add(run.id)
+                print(f"  {_seconds(run):6.1f} s  {run.name:<8} {run.event:<12} {run.conclusion}", flush=True)
 
 
 def say(text: str) -> None:
     """A paragraph of the story."""
     print(f"\n{text}", flush=True)
+
+
+def shown(path: Path) -> str:
+    """A path as one types it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _seconds(run: Run) -> float:
+    from datetime import datetime
+
+    if run.started_at is None or run.completed_at is None:
+        return 0.0
+    return (datetime.fromisoformat(run.completed_at) - datetime.fromisoformat(run.started_at)).total_seconds()
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--export", type=Path, default=STAGE / "pages", help="folder for a copy of the pages")
+    parser.add_argument("--port", type=int, default=0, help="of the pages while it runs; any free one by default")
+    parser.add_argument(
+        "--serve",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stdin.isatty(),
+        help="keep the pages alive at the end",
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ratchet import bundle, files, lock, params
+from rehearsal import project
 
-ROOT = Path(__file__).resolve().parents[1]
-DELAYS = ROOT / "tests" / "problems" / "delays"
+DELAYS = project.ROOT / "tests" / "problems" / "delays"
 OUTPUTS = ("data", "environment", "model", "bundle", "evaluation", "card")
-NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/")
 
 
 @dataclass(frozen=True)
@@ -122,28 +121,18 @@ class Project:
 
 def flights(target: Path, **changes: Any) -> Project:
     """A copy of the repository with its own problem; `changes` as in `Project.edit`."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    for name in listed:
-        if name and not name.startswith(NOT_NEEDED) and (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    project.copy(target, without=project.NOT_NEEDED)
     (target / "dvc.lock").unlink(missing_ok=True)
-    project = Project(target)
-    project.edit(**changes)
+    copied = Project(target)
+    copied.edit(**changes)
     subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=target, check=True)
-    project.commit("A copy")
-    return project
+    copied.commit("A copy")
+    return copied
 
 
 def delays(target: Path, **changes: Any) -> Project:
     """A copy of the repository with the tiny regression problem of the tests in the place of the flights."""
-    project = flights(
+    copied = flights(
         target,
         problem="delays",
         data__periods=["2021-01", "2021-02", "2021-03"],
@@ -156,9 +145,9 @@ def delays(target: Path, **changes: Any) -> Project:
     parameters.write_text(re.sub(r"(?ms)^model:.*?(?=^\w)", "model:\n  alpha: 1.0\n\n", parameters.read_text()))
     pipeline = target / "dvc.yaml"
     pipeline.write_text(pipeline.read_text().replace("src/flights", "src/delays"))
-    project.edit(**changes)
-    project.commit("A problem of our own")
-    return project
+    copied.edit(**changes)
+    copied.commit("A problem of our own")
+    return copied
 
 
 def environment(root: Path) -> Mapping[str, str]:

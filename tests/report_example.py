@@ -7,6 +7,7 @@ from typing import Any
 
 CHAMPION = "a1" * 32
 CHALLENGER = "c4" * 32
+REPOSITORY = "https://github.com/ada/flights"
 
 _METRICS = [
     ("log_loss", "Log loss", "lower", "nats", 0.4312, 0.4268, 0.0044, 0.0018, 0.0070),
@@ -164,6 +165,70 @@ def period(name: str) -> dict[str, Any]:
         "positives": 5900,
         "quarantined": 3,
         "sha256": name.encode().hex() * 4,
+    }
+
+
+def judgement(found: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """What the judge hands over about pull request 12, judged with `found` at the third look."""
+    found = found or verdict()
+    looks = [{**found, "look": {**found["look"], "number": number}} for number in (3, 4, 5)]
+    empty = dict.fromkeys(("evaluation", "dataset", "training", "bundle_bytes"))
+    sides = {
+        "champion": {**empty, "evaluation": evaluation(-0.02), "bundle_bytes": 310_000},
+        "challenger": {
+            "evaluation": evaluation(),
+            "dataset": dataset("2013-01", "2013-02", "2013-03"),
+            "training": {"rows": 75123, "threshold": 0.29},
+            "bundle_bytes": 1_332_000,
+        },
+    }
+    return {
+        "version": 1,
+        "pull_request": 12,
+        "head": {"sha": "5eed" * 10, "repository": "ada/flights", "branch": "deeper", "is_fork": False},
+        "base_sha": "ba5e" * 10,
+        "run": {"id": 77, "attempt": 1, "url": f"{REPOSITORY}/actions/runs/77"},
+        "artifact": {"id": 5, "digest": "sha256:" + "d1" * 32},
+        "outcome": "judged",
+        "reason": "",
+        "log": "",
+        "judge_changed": [],
+        "model_digest": CHALLENGER,
+        "lock_digest": "10c" + "4" * 61,
+        "lock": None,
+        "holdout": "4ead" * 16,
+        "verdicts": looks,
+        "first_look": 3,
+        "champion": {"tag": "model-v1", "digest": CHAMPION},
+        "sides": sides,
+        "params": [["model.learning_rate", 0.05, 0.1], ["data.periods", ["2013-01"], ["2013-01", "2013-02"]]],
+        "stages": [{"name": "train", "seconds": 4.1}, {"name": "evaluate", "seconds": 71.6}],
+        "seconds": 192.3,
+        "links": {"report": f"{REPOSITORY}/actions/runs/78/artifacts/8", "card": None},
+        **more,
+    }
+
+
+def unjudged(outcome: str, reason: str = "", log: str = "", **more: Any) -> dict[str, Any]:
+    """What the judge hands over when no models were compared."""
+    nothing = {"verdicts": [], "first_look": 1, "champion": None, "holdout": None, "artifact": None, "lock": None}
+    empty = dict.fromkeys(("evaluation", "dataset", "training", "bundle_bytes"))
+    sides = {"champion": empty, "challenger": empty}
+    return {**judgement(), **nothing, "sides": sides, "outcome": outcome, "reason": reason, "log": log, **more}
+
+
+def record(sha: str, sentence: str, at: str, verdict: str = "hold", **more: Any) -> dict[str, Any]:
+    """A verdict record of the ledger."""
+    return {
+        "version": 1,
+        "kind": "verdict",
+        "at": at,
+        "pull_request": 12,
+        "head_sha": sha,
+        "verdict": verdict,
+        "sentence": sentence,
+        "look": 1,
+        **more,
     }
 
 

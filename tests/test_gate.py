@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from ratchet import gate
+from ratchet import gate, schemas
 from ratchet.errors import RatchetError
 from ratchet.params import Gate
 
@@ -566,7 +566,7 @@ def test_a_record_of_another_shape_is_refused():
     schema = json.loads(files("ratchet").joinpath("verdict.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     good = judged(3.0)
-    assert gate.validated(good) is good
+    assert schemas.validated("verdict", good) is good
     for path, bad in (
         ("$", {**good, "extra": 1}),
         ("$.verdict", {**good, "verdict": "maybe"}),
@@ -575,7 +575,7 @@ def test_a_record_of_another_shape_is_refused():
         ("$.primary.low", {**good, "primary": {**good["primary"], "low": "0.1"}}),
     ):
         with pytest.raises(RatchetError) as caught:
-            gate.validated(bad)
+            schemas.validated("verdict", bad)
         assert str(caught.value).startswith(f"verdict: {path}: ")
 
 

@@ -22,22 +22,29 @@ import report_example as example
 from ratchet.report import SECTIONS, Inputs, Section, Side, document, markdown, page, report
 from ratchet.report.document import (
     Banner,
+    Callout,
     Code,
     Column,
     Commands,
     Forest,
+    Headline,
     Interval,
     Items,
+    Link,
+    Log,
     Mark,
     Paragraph,
     Strong,
     Table,
     between,
     count,
+    duration,
+    is_address,
     number,
     percent,
     plain,
     size,
+    tail,
 )
 
 HOSTILE = (
@@ -110,6 +117,14 @@ class TestNumbers:
         assert between(-0.001, 0.002, signed=True) == "−0.0010 to +0.0020"
         assert number(1e300) == "1e+300"
 
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(4.13, "4.1 s"), (59.97, "1 min 0 s"), (192.3, "3 min 12 s"), (3840, "1 h 4 min"), (None, "–")],
+    )
+    def test_times_are_told_as_people_do(self, seconds, text):
+        """Tenths of a second, then minutes, then hours."""
+        assert duration(seconds) == text
+
 
 class TestPlain:
     """Text of the world as one visible line."""
@@ -121,6 +136,47 @@ class TestPlain:
     def test_long_text_is_clipped(self):
         """The end is replaced by an ellipsis."""
         assert plain("x" * 10, 5) == "xxxx…"
+
+    def test_the_end_of_a_log_keeps_its_indentation(self):
+        """Colours, bells, what a progress bar wrote over, and empty lines at the end go."""
+        assert tail("one\n\x1b[1;31m  two\x1b[0m\x07\n10 %\r20 %\r\n\tthree\n\n") == [
+            "one",
+            "  two",
+            "20 %",
+            "    three",
+        ]
+
+    def test_only_the_last_lines_of_a_log_are_kept(self):
+        """Sixty, each of at most two hundred characters."""
+        lines = tail("\n".join(f"{number} {'x' * 300}" for number in range(100)))
+
+        assert len(lines) <= 60
+        assert lines[-1] == "99 " + "x" * 196 + "…"
+
+
+class TestAddress:
+    """What may be linked at all."""
+
+    @pytest.mark.parametrize(
+        ("address", "is_plain"),
+        [
+            ("https://github.com/ada/flights/actions/runs/7", True),
+            ("http://127.0.0.1:8000/ada/flights/releases/tag/model-v1", True),
+            ("https://github.com/a?b=c&d=%20#e_f~g", True),
+            ("javascript:alert(1)", False),
+            ("//github.com/ada", False),
+            ("https://ada@github.com/", False),
+            ("https://github.com/a b", False),
+            ("https://github.com/a)b", False),
+            ("https://github.com/a\nb", False),
+            ("https://github.com/a/../b", False),
+            ("https://github.com/a/%2E%2e/b", False),
+            ("https://github.com/" + "a" * 500, False),
+        ],
+    )
+    def test_an_address_is_absolute_harmless_and_goes_down(self, address, is_plain):
+        """Nothing in it could end the link, or leave the folder it names."""
+        assert is_address(address) is is_plain
 
 
 class TestSections:
@@ -206,6 +262,49 @@ class TestSections:
         assert "| 2013-01 | train | train | 26,007 | 23.0 % | 3 | same |" in text
         assert "| 2013-02 | train | train | 26,014 | 23.0 % | 3 | revised |" in text
         assert "| 2013-03 | – | train | 26,021 | 23.0 % | 3 | new |" in text
+
+    def test_data_tell_how_many_rows_train_each_model(self):
+        """With the mean label, weighed by labelled rows."""
+        text = section("Data")
+
+        assert (
+            "The champion is trained on 52,021 rows of 2 periods, mean label 0.2304; "
+            "the challenger is trained on 78,042 rows of 3 periods, mean label 0.2303."
+        ) in text
+
+    def test_a_champion_without_a_data_set_is_known_by_its_manifest(self):
+        """Then nothing is called new, revised or the same."""
+        whole = inputs()
+        given = Inputs(whole.verdict, Side(whole.champion.evaluation), whole.challenger)
+
+        text = section("Data", given)
+
+        assert "| Period | Champion | Challenger | Rows | Mean label | Quarantined |\n" in text
+        assert "| 2013-02 | train | train | 26,014 | 23.0 % | 3 |" in text
+        assert "| 2013-03 | – | train | 26,021 | 23.0 % | 3 |" in text
+
+    def test_a_long_list_of_periods_is_shown_by_its_ends(self):
+        """A change in its middle alone shows it whole."""
+        months = [f"2013-0{n}" for n in range(1, 8)]
+        other = [*months[:2], "2012-12", *months[3:]]
+        given = Inputs(example.verdict(), params=[("data.periods", months[:4], months), ("swapped", months, other)])
+
+        text = section("Parameters that differ", given)
+
+        assert "| `data.periods` | `2013-01 … 2013-04 (4 of them)` | `2013-01 … 2013-07 (7 of them)` |" in text
+        assert "| `swapped` | `2013-01, 2013-02, 2013-03, " in text
+
+    def test_time_and_size_are_told_where_they_are_known(self):
+        """Stage by stage, and the whole."""
+        stages = [{"name": "train", "seconds": 4.13}, {"name": "evaluate", "seconds": 71.6}]
+        given = Inputs(example.verdict(), challenger=Side(bundle_bytes=310_000), stages=stages, seconds=80)
+
+        text = section("Time and size", given)
+
+        assert "The run took **1 min 20 s**." in text
+        assert "| `train` | 4.1 s |\n| `evaluate` | 1 min 12 s |" in text
+        assert "The bundle has 310.0 kB." in text
+        assert section("Time and size") == ""
 
     def test_data_name_the_columns_whose_share_of_nulls_moved(self):
         """Only moves of half a percentage point and more."""
@@ -315,6 +414,8 @@ class TestMarkdown:
             ("1. x", r"1\. x"),
             ("---", r"\---"),
             ("a\nb", "a b"),
+            ("5eed5ee", "5eed5e&#8203;e"),
+            ("a" * 40, "&#8203;".join(["aaaaaa"] * 6 + ["aaaa"])),
             ("0.0044", "0.0044"),
             ("-0.5 to +0.5", "-0.5 to +0.5"),
         ],
@@ -338,6 +439,24 @@ class TestMarkdown:
         text = markdown.render(document("", [Section("", (Commands(("echo ```", "x")),))]))
 
         assert text == "````sh\necho ```\nx\n````\n"
+
+    def test_what_is_said_first_stands_out(self):
+        """A headline with the symbol of its tone, a box, a link, and the end of a log."""
+        link = Link("the [run]", "https://github.com/ada/flights/actions/runs/7")
+        blocks = (Headline("busy", "Running."), Callout("bad", (Strong("Next:"), " see ", link, ".")), Log("a\n  ```"))
+
+        assert markdown.render(document("", [Section("", blocks)])) == (
+            "### ⏳ Running.\n\n"
+            "> [!CAUTION]\n> **Next:** see [the \\[run\\]](https://github.com/ada/flights/actions/runs/7).\n\n"
+            "````text\na\n  ```\n````\n"
+        )
+
+    def test_a_link_to_anywhere_odd_is_its_text(self):
+        """In Markdown and on the page."""
+        drawn = document("t", [Section("", (Paragraph(Link("words", "https://x.example/) ![y](z")),))])
+
+        assert markdown.render(drawn) == "words\n"
+        assert "<p>words</p>" in page.render(drawn)
 
     def test_items_and_spans(self):
         """Spaces between the parts of a sentence are kept."""
@@ -463,6 +582,21 @@ class TestPage:
         assert re.findall(r'<svg class="(\w+)"', text) == ["wide", "wide", "panel", "panel"]
         assert 'aria-label="Calibration"' in text
         assert '<line class="zero"' in text
+
+    def test_what_is_said_first_stands_out(self):
+        """The same blocks as in a comment."""
+        link = Link("a & b", "https://github.com/ada/flights?a=b&c=d")
+        blocks = (Headline("wait", "Hold: <b>."), Callout("good", (Strong("Next:"), " ", link)), Log("a\n  <b>"))
+
+        text = page.render(document("t", [Section("", blocks)]))
+
+        assert '<div class="banner wait" role="status">' in text
+        assert "<p>Hold: &lt;b&gt;.</p>" in text
+        assert (
+            '<p class="callout good"><strong>Next:</strong> '
+            '<a href="https://github.com/ada/flights?a=b&amp;c=d">a &amp; b</a></p>'
+        ) in text
+        assert "<pre>a\n  &lt;b&gt;</pre>" in text
 
     def test_a_perfectly_flat_picture_can_be_drawn(self):
         """Two identical models differ by nothing, certainly."""

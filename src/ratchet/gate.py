@@ -10,15 +10,12 @@ decided on the rounded figures, so that the file alone proves it.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
-from ratchet import compare, metrics
+from ratchet import compare, metrics, schemas
 from ratchet.compare import Check, Comparison, Difference, Scored, Segment
 from ratchet.errors import RatchetError
 from ratchet.metrics import rounded
@@ -99,8 +96,21 @@ def verdict(  # each is a fact of its own
     Raises:
         RatchetError: The policy names no metric of the task, or the look is not a positive number.
     """
-    comparison = _comparison(champion, challenger, holdout, policy)
-    return judge(comparison, champion, challenger, policy, look, judge_changed=judge_changed)
+    return verdicts(champion, challenger, holdout, policy, [look], judge_changed=judge_changed)[0]
+
+
+def verdicts(  # each is a fact of its own
+    champion: Side,
+    challenger: Side,
+    holdout: Mapping[str, str],
+    policy: Gate,
+    looks: Sequence[int],
+    *,
+    judge_changed: bool = False,
+) -> list[Record]:
+    """The verdict at each of several looks, from one comparison: which look it is, is known when it is recorded."""
+    found = comparison(champion, challenger, holdout, policy)
+    return [judge(found, champion, challenger, policy, look, judge_changed=judge_changed) for look in looks]
 
 
 def judge(  # each is a fact of its own
@@ -127,7 +137,8 @@ def judge(  # each is a fact of its own
         ]
         word, hold = _decide(rules, region)
         headline = _headline(hold or word, rules, _story(comparison, primary, region))
-    return validated(
+    return schemas.validated(
+        "verdict",
         {
             "version": VERSION,
             "verdict": word,
@@ -141,8 +152,26 @@ def judge(  # each is a fact of its own
             "holdout": asdict(comparison.holdout) if comparison.holdout else dict.fromkeys(_HOLDOUT),
             "champion": _identity(champion),
             "challenger": _identity(challenger),
-        }
+        },
     )
+
+
+def best_baseline(side: Side, policy: Gate) -> Side:
+    """The side to beat while there is no champion: the model's baseline that is best in the primary metric.
+
+    Raises:
+        RatchetError: No baseline was scored beside the model.
+    """
+    metric = metrics.get(policy.metric, side.manifest["task"], side.manifest["threshold"])
+    values = {
+        name: record["value"]
+        for name, records in side.evaluation["baselines"].items()
+        for record in records
+        if record["name"] == metric.name and record["value"] is not None
+    }
+    if not values:
+        raise RatchetError("no baseline was scored beside the model, and there is no champion to compare it with")
+    return side.baseline(max(sorted(values), key=lambda name: float(metric.improvement(0.0, values[name]))))
 
 
 def spend(level: float, look: int) -> float:
@@ -157,20 +186,6 @@ def spend(level: float, look: int) -> float:
     if look < 1:
         raise RatchetError(f"look {look} cannot be: the first model judged on a holdout is look 1")
     return level * 6 / (math.pi * look) ** 2
-
-
-def validated(found: Record) -> Record:
-    """The verdict itself, when it has the shape of `verdict.schema.json`.
-
-    Raises:
-        RatchetError: It has not; names the first place.
-    """
-    import jsonschema
-
-    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(_schema()).iter_errors(found))
-    if fault is not None:
-        raise RatchetError(f"verdict: {fault.json_path}: {fault.message[:200]}")
-    return found
 
 
 def narrowed(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> list[str]:
@@ -224,7 +239,7 @@ def _bound(rules: Mapping[str, Any], inclusive: str, exclusive: str, sign: int) 
     return max(bounds, default=(-math.inf, False))
 
 
-def _comparison(champion: Side, challenger: Side, holdout: Mapping[str, str], policy: Gate) -> Comparison:
+def comparison(champion: Side, challenger: Side, holdout: Mapping[str, str], policy: Gate) -> Comparison:
     """The comparison, void from the start when the two models answer different questions."""
     task = champion.manifest["task"]
     asked, answered = ((side.manifest["task"], side.manifest["target"]) for side in (champion, challenger))
@@ -518,8 +533,3 @@ def _lower(title: str) -> str:
 def _listed(items: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(str(item)[:80] for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
-
-
-@cache
-def _schema() -> Mapping[str, Any]:
-    return dict(json.loads(resources.files("ratchet").joinpath("verdict.schema.json").read_text(encoding="utf-8")))

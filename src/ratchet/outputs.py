@@ -127,8 +127,8 @@ def compare(
     absent = [str(name) for name in problem.schema.columns if name not in judged_on.frame]
     if absent:
         raise RatchetError(f"{', '.join(judged_on.digests)}: the rows lack {', '.join(absent)}; a verdict needs them")
-    old = _side(problem, champion, judged_on, cache, behaves=False)
-    new = _side(problem, challenger, judged_on, cache, behaves=True)
+    old = side(problem, champion, judged_on, cache, behaves=False)
+    new = side(problem, challenger, judged_on, cache, behaves=True)
     verdict = gate.verdict(champion=old, challenger=new, holdout=judged_on.digests, policy=policy, look=look)
     inputs = report.Inputs(
         verdict=verdict,
@@ -140,19 +140,28 @@ def compare(
     return Judged(verdict, inputs)
 
 
-def _side(problem: Problem, side: Outputs, judged_on: Holdout, cache: Path | None, *, behaves: bool) -> gate.Side:
-    opened = bundle.load(side.bundle)
-    found = side.evaluation
-    if found is not None and side.root is not None and _tested_on(side) == judged_on.digests:
-        table = files.read_parquet(side.root / "evaluation/scores.parquet")
+def side(problem: Problem, given: Outputs, judged_on: Holdout, cache: Path | None, *, behaves: bool) -> gate.Side:
+    """One model on the rows that judge: its own scores where it was tested on them, else scored now.
+
+    Args:
+        problem: What both models answer.
+        given: The model.
+        judged_on: The rows.
+        cache: Where environments of bundles are kept.
+        behaves: Whether the behavioural cases are tried on a model that is scored now.
+    """
+    opened = bundle.load(given.bundle)
+    found = given.evaluation
+    if found is not None and given.root is not None and _tested_on(given) == judged_on.digests:
+        table = files.read_parquet(given.root / "evaluation/scores.parquet")
     else:
         model = evaluation.Model(
-            lambda frame: scoring.score(side.bundle, frame, cache), opened.digest, opened.manifest["threshold"]
+            lambda frame: scoring.score(given.bundle, frame, cache), opened.digest, opened.manifest["threshold"]
         )
         table = evaluation.scores_table(problem, judged_on.frame, model.score, {})
         # The behaviour of a proposal is judged; that of a champion was, and costs a start of its environment per case.
         found = evaluation.evaluate(problem, table, judged_on.frame if behaves else None, model)
-    return gate.Side(table, found, opened.manifest, opened.schema, bundle.size(side.bundle), opened.digest)
+    return gate.Side(table, found, opened.manifest, opened.schema, bundle.size(given.bundle), opened.digest)
 
 
 def _tested_on(side: Outputs) -> dict[str, str]:

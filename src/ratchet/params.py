@@ -107,16 +107,27 @@ def load(path: Path = Path("params.yaml")) -> Params:
         RatchetError: It is missing, is not YAML, or has an unknown, missing or impossible value; names each one.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise RatchetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RatchetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str = "params.yaml") -> Params:
+    """Check the content of a parameter file; `name` stands in errors.
+
+    Raises:
+        RatchetError: As `load`.
+    """
     try:
-        return Params.model_validate(content)
+        values = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(values)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-        raise RatchetError(f"{path}: " + f"\n{path}: ".join(problems[:3])) from error
+        raise RatchetError(f"{name}: " + f"\n{name}: ".join(problems[:3])) from error
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

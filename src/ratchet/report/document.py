@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Tone = Literal["good", "bad", "wait", "none"]
+Tone = Literal["good", "bad", "wait", "none", "busy"]
 
 # Longest texts that are shown, in characters: names and values, table cells, sentences.
 NAME, CELL, PARAGRAPH = 80, 300, 1500
+# Of a log, the last lines and so many characters of each.
+LOG_LINES, LOG_WIDTH = 60, 200
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,18 @@ class Strong:
     text: str
 
 
-Span = str | Code | Strong
+@dataclass(frozen=True)
+class Link:
+    """Words that lead somewhere; an address that is not plain is not linked (see `is_address`).
+
+    The address is the maker's own. Only texts may come from anywhere.
+    """
+
+    text: str
+    address: str
+
+
+Span = str | Code | Strong | Link
 Text = Span | tuple[Span, ...]
 
 
@@ -44,6 +57,22 @@ class Banner:
     tone: Tone
     word: str
     sentence: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a reader must know, in one sentence, with a tone that symbol and colour repeat."""
+
+    tone: Tone
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Callout:
+    """Sentences in a box that stands out, in a tone."""
+
+    tone: Tone
+    text: Text
 
 
 @dataclass(frozen=True)
@@ -81,6 +110,13 @@ class Commands:
     """Lines to type, kept as they are."""
 
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Log:
+    """The end of what a program printed, line by line."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -141,7 +177,7 @@ class Curves:
     series: tuple[Series, ...]
 
 
-Block = Banner | Paragraph | Table | Items | Commands | Forest | Reliability | Curves
+Block = Banner | Headline | Callout | Paragraph | Table | Items | Commands | Log | Forest | Reliability | Curves
 
 
 @dataclass(frozen=True)
@@ -173,11 +209,35 @@ def plain(text: object, limit: int = CELL) -> str:
     """
     # Only so much is looked at that a megabyte in a cell costs nothing.
     spaced = re.sub(r"\s+", " ", str(text)[: 4 * limit])
-    visible = "".join(c for c in spaced if unicodedata.category(c) not in _INVISIBLE).strip()
+    visible = _visible(spaced).strip()
     return visible if len(visible) <= limit else visible[: limit - 1].rstrip() + "…"
 
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def tail(text: str) -> list[str]:
+    """The last lines of what a program printed: visible characters, spaces kept, no colours, clipped."""
+    printed = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text[-LOG_LINES * LOG_WIDTH :]).expandtabs(4)
+    lines = [_visible(line.rsplit("\r", 1)[-1]).rstrip() for line in re.split(r"\r?\n", printed)]
+    while lines and not lines[-1]:
+        lines.pop()
+    return [line if len(line) <= LOG_WIDTH else line[: LOG_WIDTH - 1] + "…" for line in lines[-LOG_LINES:]]
+
+
+def _visible(text: str) -> str:
+    return "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
+
+
+_LONGEST_ADDRESS = 500
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an absolute web address of harmless characters, without a step upwards."""
+    if len(text) > _LONGEST_ADDRESS:
+        return False
+    known = re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./~?=&%#+-]*)?", text, re.ASCII)
+    return known is not None and re.search(r"/\.\.|%2e", text, re.IGNORECASE) is None
 
 
 def spans(text: Text) -> tuple[Span, ...]:
@@ -234,3 +294,14 @@ def size(value: object) -> str:
     if figure is None:
         return DASH
     return f"{figure / 1e6:.2f} MB" if figure >= 1e6 else f"{figure / 1e3:.1f} kB"
+
+
+def duration(value: object) -> str:
+    """Seconds as people say them: 4.1 s, 3 min 12 s, 1 h 4 min."""
+    seconds = finite(value)
+    if seconds is None:
+        return DASH
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatch
 from itertools import pairwise
 
@@ -17,12 +17,16 @@ from ratchet.report.document import (
     PARAGRAPH,
     Banner,
     Block,
+    Callout,
     Code,
     Commands,
     Curves,
     Document,
     Forest,
+    Headline,
     Items,
+    Link,
+    Log,
     Paragraph,
     Reliability,
     Section,
@@ -32,15 +36,17 @@ from ratchet.report.document import (
     Table,
     Text,
     Tone,
+    is_address,
     plain,
     spans,
+    tail,
 )
 from ratchet.report.scales import Scale, bounds, place, scales
 
 LIMIT = 65_536  # of a GitHub comment, in characters; counted in UTF-8 bytes here, which are never fewer
 
-SYMBOLS: dict[Tone, str] = {"good": "✅", "bad": "⛔", "wait": "⏸️", "none": "⚪"}
-_ALERTS: dict[Tone, str] = {"good": "TIP", "bad": "CAUTION", "wait": "WARNING", "none": "NOTE"}
+SYMBOLS: dict[Tone, str] = {"good": "✅", "bad": "⛔", "wait": "⏸️", "none": "⚪", "busy": "⏳"}
+_ALERTS: dict[Tone, str] = {"good": "TIP", "bad": "CAUTION", "wait": "WARNING", "none": "NOTE", "busy": "NOTE"}
 _ZERO_WIDTH = "&#8203;"
 _COLOURS = ("#8c959f", "#2f81f7")  # grey for comparison, blue for what matters: legible on white and on black
 _FOREST_WIDTH, _LABEL_WIDTH = 41, 28
@@ -61,13 +67,23 @@ def render(document: Document, limit: int = LIMIT) -> str:
 
 
 def escape(text: object, limit: int = PARAGRAPH) -> str:
-    """Plain text that GitHub shows as it is."""
+    """Plain text that GitHub shows as it is, at the beginning of a line, too."""
+    # It begins no list, no heading and no rule.
+    return re.sub(r"^(\d*)([-+=.)#])(?![\w.])", r"\1\\\2", _escaped(text, limit))
+
+
+def _escaped(text: object, limit: int) -> str:
     escaped = html.escape(plain(text, limit), quote=False)
     escaped = re.sub(r"([\\`*_{}\[\]~|!])", r"\\\1", escaped)
     # A mention, an issue, a link, an e-mail address or an emoji is found in the text after the markup: cut it in two.
     escaped = re.sub(r"[@#](?=\S)|\b[Gg][Hh]-(?=\d)|:(?=//|[\w+-]+:)|\b[wW]{3}(?=\.)", rf"\g<0>{_ZERO_WIDTH}", escaped)
-    escaped = escaped.replace("$", "<span>$</span>")  # GitHub's own advice against `$…$` turning into a formula
-    return re.sub(r"^(\d*)([-+=.)#])(?![\w.])", r"\1\\\2", escaped)  # nor does it begin a list, a heading or a rule
+    # So is what could be the name of a commit, which takes seven digits.
+    escaped = re.sub(r"\b[0-9a-fA-F]{7,40}\b", lambda word: _ZERO_WIDTH.join(_sixes(word[0])), escaped)
+    return escaped.replace("$", "<span>$</span>")  # GitHub's own advice against `$…$` turning into a formula
+
+
+def _sixes(word: str) -> list[str]:
+    return [word[at : at + 6] for at in range(0, len(word), 6)]
 
 
 def _section(section: Section) -> str:
@@ -94,6 +110,21 @@ def _block(block: Block) -> str:
 def _(block: Banner) -> str:
     heading = f"## {SYMBOLS[block.tone]} {escape(block.word, NAME)}"
     return f"{heading}\n\n> [!{_ALERTS[block.tone]}]\n> {escape(block.sentence)}"
+
+
+@_block.register
+def _(block: Headline) -> str:
+    return f"### {SYMBOLS[block.tone]} {escape(block.sentence)}"
+
+
+@_block.register
+def _(block: Callout) -> str:
+    return f"> [!{_ALERTS[block.tone]}]\n> {_text(block.text)}"
+
+
+@_block.register
+def _(block: Log) -> str:
+    return _fenced("text", tail(block.text))
 
 
 @_block.register
@@ -153,16 +184,22 @@ def _(block: Curves) -> str:
 
 
 def _text(text: Text, limit: int = PARAGRAPH) -> str:
-    return "".join(_span(span, limit) for span in spans(text))
+    found = ""
+    for span in spans(text):
+        found += _span(span, limit, _escaped if found.strip() else escape)
+    return found
 
 
-def _span(span: Span, limit: int) -> str:
+def _span(span: Span, limit: int, escape: Callable[[object, int], str]) -> str:
     if isinstance(span, Strong):
         return f"**{escape(span.text, limit)}**" if plain(span.text) else ""
+    if isinstance(span, Link):
+        text = escape(span.text, limit)
+        return f"[{text}]({span.address})" if is_address(span.address) and text else text
     if isinstance(span, Code):
         text = plain(span.text, NAME)
         # A code span cannot hold these safely inside a table.
-        return escape(text) if re.search(r"[`|\\]", text) or not text else f"`{text}`"
+        return escape(text, NAME) if re.search(r"[`|\\]", text) or not text else f"`{text}`"
     return _edges(span) + escape(span, limit) + _edges(span[::-1]) if span.strip() else span[:1]
 
 

@@ -12,12 +12,16 @@ from ratchet.report.document import (
     PARAGRAPH,
     Banner,
     Block,
+    Callout,
     Code,
     Commands,
     Curves,
     Document,
     Forest,
+    Headline,
     Items,
+    Link,
+    Log,
     Paragraph,
     Reliability,
     Section,
@@ -27,11 +31,13 @@ from ratchet.report.document import (
     Table,
     Text,
     Tone,
+    is_address,
     plain,
     spans,
+    tail,
 )
 
-_SYMBOLS: dict[Tone, str] = {"good": "✓", "bad": "✕", "wait": "Ⅱ", "none": "○"}
+_SYMBOLS: dict[Tone, str] = {"good": "✓", "bad": "✕", "wait": "Ⅱ", "none": "○", "busy": "…"}
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # whatever slipped in could neither run nor load anything
 
@@ -76,10 +82,17 @@ pre { padding: .9rem 1rem; border-radius: 8px; background: var(--band); overflow
 }
 .banner strong { font-size: 1.5rem; line-height: 1.25; font-weight: 650; }
 .banner p { margin: .15rem 0 0; }
+.callout {
+  margin: 1rem 0; padding: .7rem 1rem; border-left: 4px solid var(--quiet); background: var(--band); max-width: none;
+}
+.callout.good { border-color: var(--good); } .callout.bad { border-color: var(--bad); }
+.callout.wait { border-color: var(--wait); }
+a { color: var(--main); }
 .banner.good { border-color: var(--good); background: var(--good-tint); } .good .symbol { background: var(--good); }
 .banner.bad { border-color: var(--bad); background: var(--bad-tint); } .bad .symbol { background: var(--bad); }
 .banner.wait { border-color: var(--wait); background: var(--wait-tint); } .wait .symbol { background: var(--wait); }
 .banner.none { border-color: var(--none); background: var(--none-tint); } .none .symbol { background: var(--none); }
+.banner.busy { border-color: var(--main); background: var(--none-tint); } .busy .symbol { background: var(--main); }
 .banner.good strong { color: var(--good); } .banner.bad strong { color: var(--bad); }
 .banner.wait strong { color: var(--wait); } .banner.none strong { color: var(--none); }
 .scroll { overflow-x: auto; margin: .9rem 0; }
@@ -153,6 +166,24 @@ def _(block: Banner) -> str:
 
 
 @_block.register
+def _(block: Headline) -> str:
+    return (
+        f'<div class="banner {block.tone}" role="status"><span class="symbol" aria-hidden="true">'
+        f"{_SYMBOLS[block.tone]}</span><p>{escape(plain(block.sentence, PARAGRAPH))}</p></div>"
+    )
+
+
+@_block.register
+def _(block: Callout) -> str:
+    return f'<p class="callout {block.tone}">{_text(block.text)}</p>'
+
+
+@_block.register
+def _(block: Log) -> str:
+    return f"<pre>{escape(chr(10).join(tail(block.text)))}</pre>"
+
+
+@_block.register
 def _(block: Paragraph) -> str:
     return f"<p>{_text(block.text)}</p>"
 
@@ -211,7 +242,12 @@ def _text(text: Text, limit: int = PARAGRAPH) -> str:
 def _span(span: Span, limit: int) -> str:
     if isinstance(span, Strong):
         return f"<strong>{escape(plain(span.text, limit))}</strong>"
+    if isinstance(span, Link):
+        text = escape(plain(span.text, limit))
+        return f'<a href="{escape(span.address)}">{text}</a>' if is_address(span.address) and text else text
     if isinstance(span, Code):
         return f"<code>{escape(plain(span.text, NAME))}</code>"
+    if not span.strip():
+        return span[:1]
     before, after = (" " if span[at : at + 1] == " " else "" for at in (0, len(span) - 1))
     return f"{before}{escape(plain(span, limit))}{after}"

@@ -31,6 +31,7 @@ from ratchet.report.document import (
     between,
     count,
     document,
+    duration,
     finite,
     number,
     percent,
@@ -74,8 +75,10 @@ class Inputs:
         verdict: `verdict.json`.
         champion: The model in production.
         challenger: The model that is proposed.
-        params: Dotted keys of the parameters that differ, with the champion's and the challenger's value.
+        params: Dotted keys of the parameters that differ, with the value before the change and after it.
         commands: Lines that reproduce the verdict on a laptop.
+        stages: What each stage of the pipeline took that ran: `{"name": "train", "seconds": 4.1}`.
+        seconds: What the whole run took.
     """
 
     verdict: Record
@@ -83,6 +86,8 @@ class Inputs:
     challenger: Side = field(default_factory=Side)
     params: Sequence[tuple[str, object, object]] = ()
     commands: Sequence[str] = ()
+    stages: Sequence[Record] = ()
+    seconds: float | None = None
 
 
 def report(inputs: Inputs) -> Document:
@@ -96,7 +101,15 @@ def headline(inputs: Inputs) -> Section:
     word = str(verdict["verdict"])
     reason = f": {verdict['hold']}" if verdict.get("hold") else ""
     banner = Banner(TONES.get(word, "none"), f"{word.capitalize()}{reason}", str(verdict["sentence"]))
-    return Section("", (banner, *_holdout(verdict)))
+    return Section("", (banner, *judged_on(verdict)))
+
+
+def primary(inputs: Inputs) -> tuple[Block, ...]:
+    """The metric that decides, of both models."""
+    record = inputs.verdict.get("primary") or {}
+    if finite(record.get("improvement")) is None:
+        return ()
+    return table(_METRICS, [_compared(record, bold=True)])
 
 
 def metrics(inputs: Inputs) -> Section:
@@ -104,20 +117,9 @@ def metrics(inputs: Inputs) -> Section:
     found = _records(inputs.verdict, "metrics")
     if not found:
         return Section("Metrics")
-    primary = (inputs.verdict.get("primary") or {}).get("metric")
-    rows = [
-        (
-            Strong(_title(record)) if record.get("name", record.get("metric")) == primary else _title(record),
-            number(record.get("champion")),
-            number(record.get("challenger")),
-            number(record.get("improvement"), signed=True),
-            between(record.get("low"), record.get("high"), signed=True),
-        )
-        for record in found
-    ]
-    figures = table(
-        ("Metric", numeric("Champion"), numeric("Challenger"), numeric("Improvement"), numeric("Interval")), rows
-    )
+    decides = (inputs.verdict.get("primary") or {}).get("metric")
+    rows = [_compared(record, bold=record.get("name", record.get("metric")) == decides) for record in found]
+    figures = table(_METRICS, rows)
     intervals = _intervals(((_title(record), record) for record in found), figures=False)
     picture = Forest(
         "Improvement of each metric, on a scale of its own; the line is no difference.", intervals, shared=False
@@ -173,24 +175,24 @@ def rules(inputs: Inputs) -> Section:
 
 def params(inputs: Inputs) -> Section:
     """Parameters that differ."""
-    rows = [(Code(key), _changed(old), _changed(new)) for key, old, new in inputs.params]
-    return Section("Parameters that differ", table(("Parameter", "Champion", "Challenger"), rows))
+    rows = [(Code(str(key)), *_changed(old, new)) for key, old, new in inputs.params]
+    return Section("Parameters that differ", table(("Parameter", "Before", "After"), rows))
 
 
 def data(inputs: Inputs) -> Section:
     """Periods each model was trained and tested on, where the two differ, and what the data look like."""
     old, new = _periods(inputs.champion), _periods(inputs.challenger)
-    rows = [_period(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
-    columns = (
-        "Period",
-        "Champion",
-        "Challenger",
-        numeric("Rows"),
-        numeric("Mean label"),
-        numeric("Quarantined"),
-        "Data",
-    )
-    return Section("Data", (*table(columns, rows), *_nulls(old, new)), folded=True)
+    names = sorted({*old, *new})
+    if old:
+        rows = [(*_period(name, old.get(name), new.get(name)), _news(old.get(name), new.get(name))) for name in names]
+    else:
+        # A champion that came without its data set is known by the periods that trained it alone.
+        trained_on = _trained_on(inputs.verdict)
+        rows = [_period(name, ("train", {}) if name in trained_on else None, new.get(name)) for name in names]
+    figures = [numeric(title) for title in ("Rows", "Mean label", "Quarantined")]
+    columns = ("Period", "Champion", "Challenger", *figures, *(("Data",) if old else ()))
+    summary = _training_rows(inputs) if names else ()
+    return Section("Data", (*summary, *table(columns, rows), *_nulls(old, new)), folded=True)
 
 
 def slices(inputs: Inputs) -> Section:
@@ -224,7 +226,7 @@ def slices(inputs: Inputs) -> Section:
 
 def behaviour(inputs: Inputs) -> Section:
     """What the challenger must do whatever its metrics say."""
-    before = {case.get("name"): case for case in _records(inputs.champion.evaluation, "behaviour")}
+    before = {str(case.get("name")): case for case in _records(inputs.champion.evaluation, "behaviour")}
     cases = sorted(_records(inputs.challenger.evaluation, "behaviour"), key=lambda case: bool(case.get("passed")))
     rows = [
         (
@@ -233,7 +235,7 @@ def behaviour(inputs: Inputs) -> Section:
             count(case.get("rows")),
             number(case.get("value"), signed=case.get("kind") == "direction"),
             str(case.get("bound")),
-            _passed(before.get(case.get("name"))),
+            _passed(before.get(str(case.get("name")))),
         )
         for case in cases
     ]
@@ -267,6 +269,22 @@ def models(inputs: Inputs) -> Section:
     return Section("Models", table(("", numeric("Champion"), numeric("Challenger")), known), folded=True)
 
 
+def cost(inputs: Inputs) -> Section:
+    """What the run took, stage by stage, and how large the bundle is."""
+    rows: list[tuple[Text, ...]] = [
+        (Code(str(stage.get("name"))), duration(stage.get("seconds")))
+        for stage in inputs.stages
+        if isinstance(stage, Mapping)
+    ]
+    whole = [] if not inputs.seconds else [Paragraph(("The run took ", Strong(duration(inputs.seconds)), "."))]
+    old, new = inputs.champion.bundle_bytes, inputs.challenger.bundle_bytes
+    beside = f", the champion's {size(old)}" if old is not None else ""
+    bundle = [] if new is None else [Paragraph(f"The bundle has {size(new)}{beside}.")]
+    if not rows and not whole:
+        return Section("Time and size")
+    return Section("Time and size", (*whole, *table(("Stage", numeric("Time")), rows), *bundle), folded=True)
+
+
 def look(inputs: Inputs) -> Section:
     """How much of the holdout's credit this verdict spent."""
     spent, primary = inputs.verdict.get("look") or {}, inputs.verdict.get("primary") or {}
@@ -298,6 +316,7 @@ SECTIONS: tuple[Callable[[Inputs], Section], ...] = (
     models,
     baselines,
     curves,
+    cost,
     look,
     reproduce,
 )
@@ -321,21 +340,21 @@ def charts(sides: Sequence[tuple[str, Record | None]]) -> tuple[Block, ...]:
 def baseline_table(evaluation: Record | None, model: str) -> tuple[Block, ...]:
     """Each metric of a model beside its baselines, with the model's interval."""
     found = _records(evaluation, "metrics")
-    simple = sorted(((evaluation or {}).get("baselines") or {}).items())[:MOST_BASELINES]
+    baselines = _mapping(evaluation, "baselines")
+    simple = sorted(baselines)[:MOST_BASELINES]
     if not found:
         return ()
-    values = [{record["name"]: record.get("value") for record in records} for _, records in simple]
+    values = [{str(one.get("name")): one.get("value") for one in _records(baselines, name)} for name in simple]
     rows = [
         (
             _title(record),
             number(record.get("value")),
             between(record.get("low"), record.get("high")),
-            *(number(baseline.get(record["name"])) for baseline in values),
+            *(number(baseline.get(str(record.get("name")))) for baseline in values),
         )
         for record in found
     ]
-    names = [numeric(name) for name, _ in simple]
-    return table(("Metric", numeric(model), numeric("95 % interval"), *names), rows)
+    return table(("Metric", numeric(model), numeric("95 % interval"), *map(numeric, simple)), rows)
 
 
 def numeric(title: str) -> Column:
@@ -351,7 +370,24 @@ def table(titles: Sequence[str | Column], rows: Sequence[tuple[Text, ...]], most
     return (Table(columns, tuple(rows[:most])), *cut) if rows else ()
 
 
-def _holdout(verdict: Record) -> list[Block]:
+def _compared(record: Record, *, bold: bool) -> tuple[Text, ...]:
+    return (
+        Strong(_title(record)) if bold else _title(record),
+        number(record.get("champion")),
+        number(record.get("challenger")),
+        number(record.get("improvement"), signed=True),
+        between(record.get("low"), record.get("high"), signed=True),
+    )
+
+
+_METRICS: tuple[str | Column, ...] = (
+    "Metric",
+    *(Column(title, numeric=True) for title in ("Champion", "Challenger", "Improvement", "Interval")),
+)
+
+
+def judged_on(verdict: Record) -> list[Block]:
+    """The rows that judged, and which look at them this was."""
     holdout, spent = verdict.get("holdout") or {}, verdict.get("look") or {}
     if finite(holdout.get("rows")) is None:
         return []
@@ -369,7 +405,13 @@ def _holdout(verdict: Record) -> list[Block]:
 
 
 def _records(holder: Record | None, name: str) -> list[Record]:
-    return [record for record in ((holder or {}).get(name) or []) if isinstance(record, Mapping)]
+    found = (holder or {}).get(name)
+    return [record for record in found if isinstance(record, Mapping)] if isinstance(found, list | tuple) else []
+
+
+def _mapping(holder: Record | None, name: str) -> Record:
+    found = (holder or {}).get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _sides(inputs: Inputs) -> tuple[tuple[str, Side], ...]:
@@ -396,7 +438,24 @@ def _value(value: object) -> str:
     return count(value) if isinstance(value, int) else number(value)
 
 
-def _changed(value: object) -> Text:
+def _changed(old: object, new: object) -> tuple[Text, Text]:
+    short = _short(old), _short(new)
+    return (_set(short[0]), _set(short[1])) if short[0] != short[1] else (_set(old), _set(new))
+
+
+def _short(value: object) -> object:
+    """A long list by its ends."""
+    if not isinstance(value, list | tuple) or len(value) <= _WHOLE_LIST:
+        return value
+    return f"{plain(value[0], 24)} … {plain(value[-1], 24)} ({len(value)} of them)"
+
+
+_WHOLE_LIST = 3
+
+
+def _set(value: object) -> Text:
+    if isinstance(value, list | tuple):
+        return Code(", ".join(map(str, value)) or "[]")
     return DASH if value is None else Code(str(value))
 
 
@@ -449,18 +508,16 @@ def _series(known: Sequence[tuple[str, Record]], name: str, x: str, y: str) -> t
 
 def _periods(side: Side) -> dict[str, tuple[str, Record]]:
     """Period to its use (`train`, `test`) and its figures."""
-    dataset = side.dataset or {}
     return {
         str(name): (use, figures)
         for use in ("train", "test")
-        for name, figures in (dataset.get(use) or {}).items()
+        for name, figures in _mapping(side.dataset, use).items()
         if isinstance(figures, Mapping)
     }
 
 
 def _period(name: str, old: tuple[str, Record] | None, new: tuple[str, Record] | None) -> tuple[Text, ...]:
     _, figures = new or old or ("", {})
-    revised = old is not None and new is not None and old[1].get("sha256") != new[1].get("sha256")
     return (
         name,
         old[0] if old else DASH,
@@ -468,8 +525,46 @@ def _period(name: str, old: tuple[str, Record] | None, new: tuple[str, Record] |
         count(figures.get("rows")),
         label_mean(figures),
         count(figures.get("quarantined")),
-        "revised" if revised else "new" if old is None else "only the champion's" if new is None else "same",
     )
+
+
+def _news(old: tuple[str, Record] | None, new: tuple[str, Record] | None) -> str:
+    if old is None:
+        return "new"
+    if new is None:
+        return "only the champion's"
+    return "revised" if old[1].get("sha256") != new[1].get("sha256") else "same"
+
+
+def _trained_on(verdict: Record) -> set[str]:
+    return {str(period) for period in (verdict.get("champion") or {}).get("trained_on") or ()}
+
+
+def _training_rows(inputs: Inputs) -> tuple[Block, ...]:
+    """How many rows train each model, and how often their label is positive, or how large it is."""
+    told = []
+    for name, side in _sides(inputs):
+        batches = [figures for use, figures in _periods(side).values() if use == "train"]
+        rows = sum(finite(batch.get("rows")) or 0.0 for batch in batches)
+        if batches:
+            told.append(
+                f"the {name} is trained on {count(rows)} rows of {len(batches)} "
+                f"{'period' if len(batches) == 1 else 'periods'}, mean label {number(_mean_label(batches))}"
+            )
+    sentence = "; ".join(told)
+    return (Paragraph(f"{sentence[:1].upper()}{sentence[1:]}."),) if told else ()
+
+
+def _mean_label(batches: Sequence[Record]) -> float | None:
+    known = [(finite(batch.get("labelled")), _label(batch)) for batch in batches]
+    weighed = [(weight, mean) for weight, mean in known if weight and mean is not None]
+    labelled = sum(weight for weight, _ in weighed)
+    return sum(weight * mean for weight, mean in weighed) / labelled if labelled else None
+
+
+def _label(figures: Record) -> float | None:
+    positives, labelled = finite(figures.get("positives")), finite(figures.get("labelled"))
+    return positives / labelled if positives is not None and labelled else finite(figures.get("label_mean"))
 
 
 def label_mean(figures: Record) -> str:
@@ -494,7 +589,7 @@ def _share_of_nulls(periods: Mapping[str, tuple[str, Record]]) -> dict[str, floa
     shares: dict[str, float] = {}
     rows = sum(finite(figures.get("rows")) or 0.0 for _, figures in periods.values())
     for _, figures in periods.values():
-        for column, share in (figures.get("nulls") or {}).items():
+        for column, share in _mapping(figures, "nulls").items():
             part = (finite(share) or 0.0) * (finite(figures.get("rows")) or 0.0)
             shares[str(column)] = shares.get(str(column), 0.0) + part
     return {column: total / rows for column, total in shares.items()} if rows else {}

@@ -1,0 +1,1 @@
+"""GitHub's JSON, in full: one function for each kind of thing. Nothing here changes anything."""

@@ -1,0 +1,441 @@
+"""What the forge knows, as plain records. Identifiers are whole numbers; times are ISO 8601 in UTC, to the second.
+
+Whoever changes a record does so inside `with forge.changing():`, which stores everything when it is left.
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BOT = "github-actions[bot]"
+"""Whom a workflow's own token acts as."""
+
+
+def now() -> str:
+    """The time, as GitHub writes it: `2026-11-24T13:07:00Z`."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class User:
+    """A person, or with the type `Bot` a machine."""
+
+    login: str
+    id: int
+    type: str = "User"
+
+
+@dataclass
+class Settings:
+    """What a maintainer can switch in a repository's settings; the defaults are those of a new repository.
+
+    Attributes:
+        actions_enabled: Workflows run at all.
+        default_workflow_permissions: `read` or `write`: of a workflow that declares no permissions.
+        actions_may_open_pulls: "Allow GitHub Actions to create and approve pull requests".
+        allow_merge_commit: The merge button offers it; likewise the two below.
+        allow_squash_merge: See above.
+        allow_rebase_merge: See above.
+        delete_branch_on_merge: The head branch goes with the merge.
+    """
+
+    actions_enabled: bool = True
+    default_workflow_permissions: str = "read"
+    actions_may_open_pulls: bool = False
+    allow_merge_commit: bool = True
+    allow_squash_merge: bool = True
+    allow_rebase_merge: bool = True
+    delete_branch_on_merge: bool = False
+
+
+@dataclass
+class Label:
+    """A label that issues and pull requests can carry."""
+
+    id: int
+    name: str
+    color: str = "ededed"
+    description: str = ""
+
+
+@dataclass
+class Repository:
+    """A repository and its settings.
+
+    Attributes:
+        git: The bare repository.
+        fork_of: Full name of the repository it was forked from.
+        collaborators: Login to role (`admin`, `write` or `read`); the owner is an admin without being named.
+        rulesets: As GitHub's API takes and gives them, each with an `id`.
+        environments: Names.
+        next_number: Of the next issue or pull request; both share one numbering.
+    """
+
+    id: int
+    owner: str
+    name: str
+    git: Path
+    default_branch: str = "main"
+    fork_of: str | None = None
+    private: bool = False
+    description: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    collaborators: dict[str, str] = field(default_factory=dict)
+    rulesets: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    environments: list[str] = field(default_factory=list)
+    next_number: int = 1
+    created_at: str = field(default_factory=now)
+    pushed_at: str = field(default_factory=now)
+
+    @property
+    def full_name(self) -> str:
+        """`owner/name`."""
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass
+class Pull:
+    """A pull request; `repository` is the one it wants to change, `head_repository` the one it comes from."""
+
+    id: int
+    repository: str
+    number: int
+    title: str
+    body: str
+    user: str
+    head_repository: str
+    head_ref: str
+    head_sha: str
+    base_ref: str
+    base_sha: str
+    state: str = "open"
+    draft: bool = False
+    merged: bool = False
+    merged_by: str | None = None
+    merge_commit_sha: str | None = None
+    labels: list[str] = field(default_factory=list)
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+    closed_at: str | None = None
+    merged_at: str | None = None
+
+    @property
+    def is_fork(self) -> bool:
+        """It comes from another repository."""
+        return self.head_repository != self.repository
+
+
+@dataclass
+class Issue:
+    """An issue; pull requests are numbered in the same row but are not in this list."""
+
+    id: int
+    repository: str
+    number: int
+    title: str
+    body: str
+    user: str
+    state: str = "open"
+    state_reason: str | None = None
+    labels: list[str] = field(default_factory=list)
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+    closed_at: str | None = None
+
+
+@dataclass
+class Comment:
+    """A comment on the issue or pull request `number`."""
+
+    id: int
+    repository: str
+    number: int
+    user: str
+    body: str
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+
+
+@dataclass
+class Status:
+    """A commit status; the newest of a context counts. States: error, failure, pending, success."""
+
+    id: int
+    repository: str
+    sha: str
+    context: str
+    state: str
+    creator: str
+    description: str | None = None
+    target_url: str | None = None
+    created_at: str = field(default_factory=now)
+
+
+@dataclass
+class CheckRun:
+    """What a job (or an application) says of a commit.
+
+    Attributes:
+        run_id: The run it belongs to, if a job made it.
+        counts_for_pull: It can satisfy a required check; those of dispatched runs cannot.
+    """
+
+    id: int
+    repository: str
+    sha: str
+    name: str
+    status: str = "queued"
+    conclusion: str | None = None
+    run_id: int | None = None
+    attempt: int | None = None
+    counts_for_pull: bool = True
+    details_url: str | None = None
+    output: dict[str, Any] = field(default_factory=dict)
+    external_id: str = ""
+    started_at: str | None = field(default_factory=now)
+    completed_at: str | None = None
+
+
+@dataclass
+class Job:
+    """One job of one attempt of a run.
+
+    Attributes:
+        permissions: What its token may do, as in a workflow file: `{"contents": "read"}`.
+        steps: Each a name, a conclusion and seconds.
+    """
+
+    id: int
+    name: str
+    status: str = "queued"
+    conclusion: str | None = None
+    permissions: dict[str, str] = field(default_factory=dict)
+    started_at: str | None = None
+    completed_at: str | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    check_run: int | None = None
+
+
+@dataclass
+class Run:
+    """A workflow run; its fields are of the newest attempt.
+
+    Attributes:
+        path: Of the workflow: `.github/workflows/report.yml`.
+        name: Of the workflow, its `name:`.
+        status: queued, in_progress, completed, or waiting (for the approval of a maintainer: GitHub shows it as
+            completed with the conclusion action_required).
+        conclusion: success, failure, cancelled, skipped, timed_out, neutral or None.
+        payload: The event that started it, as a webhook would carry it.
+        pull_requests: Numbers; empty for forks.
+        inputs: Of a dispatch, defaults filled in.
+        log: Path of a text file, or empty.
+        summary: Markdown, of all jobs.
+        attempts: What earlier attempts were: attempt, conclusion, log, summary, jobs.
+        display_title: What a list shows; the commit's or the pull request's title.
+    """
+
+    repository: str
+    path: str
+    name: str
+    event: str
+    head_branch: str
+    head_sha: str
+    head_repository: str
+    actor: str
+    id: int = 0
+    number: int = 0
+    attempt: int = 1
+    status: str = "queued"
+    conclusion: str | None = None
+    payload: dict[str, Any] = field(default_factory=dict)
+    pull_requests: list[int] = field(default_factory=list)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)
+    log: str = ""
+    summary: str = ""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    display_title: str = ""
+    triggering_actor: str = ""
+    created_at: str = field(default_factory=now)
+    started_at: str | None = None
+    completed_at: str | None = None
+
+
+@dataclass
+class Artifact:
+    """A file that a run left; `path` is the zip, or the file itself when it was stored unarchived."""
+
+    id: int
+    repository: str
+    run_id: int
+    attempt: int
+    name: str
+    path: str
+    size: int
+    digest: str
+    created_at: str = field(default_factory=now)
+    expires_at: str = ""
+    expired: bool = False
+
+
+@dataclass
+class Asset:
+    """A file of a release."""
+
+    id: int
+    name: str
+    path: str
+    size: int
+    digest: str
+    content_type: str = "application/octet-stream"
+    label: str | None = None
+    uploader: str = BOT
+    download_count: int = 0
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+
+
+@dataclass
+class Release:
+    """A release; a draft has no tag in git yet, its `target` (a branch or a SHA) says where it will be."""
+
+    id: int
+    repository: str
+    tag: str
+    sha: str
+    name: str
+    body: str
+    author: str
+    draft: bool = False
+    prerelease: bool = False
+    target: str = ""
+    assets: list[Asset] = field(default_factory=list)
+    created_at: str = field(default_factory=now)
+    published_at: str | None = None
+
+
+@dataclass
+class Token:
+    """A credential.
+
+    Attributes:
+        repository: The only one it can be used for; None: every one.
+        permissions: Of a workflow's token, as in a workflow file; None: a person's, with their `role`.
+        role: `admin`, `write` or `read`, of a person.
+    """
+
+    value: str
+    user: str
+    repository: str | None = None
+    permissions: dict[str, str] | None = None
+    role: str = "admin"
+    run_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, as a webhook tells it.
+
+    Attributes:
+        name: GitHub's event name (push, pull_request, workflow_run, workflow_dispatch, repository_dispatch, release,
+            issue_comment, …), or `run`, which is no webhook but the forge's word to whoever executes runs.
+        action: The activity type, where the event has any. For `run`: `queued` (a re-run or an approval: execute the
+            run `payload["run_id"]` again from its stored payload) or `cancelled` (stop executing it and close it;
+            one that was still queued is closed already).
+        repository: Full name of where it happened.
+        payload: GitHub's webhook shape.
+        ref: Fully formed: refs/heads/main.
+        sha: The commit it is about.
+        actor: Login of who did it.
+    """
+
+    name: str
+    action: str | None
+    repository: str
+    payload: dict[str, Any]
+    ref: str
+    sha: str
+    actor: str
+
+
+@dataclass
+class State:
+    """Everything there is, oldest first. Use the lookups of `Forge`, or these."""
+
+    users: list[User] = field(default_factory=list)
+    repositories: list[Repository] = field(default_factory=list)
+    pulls: list[Pull] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+    check_runs: list[CheckRun] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    last_id: int = 1000
+    port: int = 0
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def new_id(self) -> int:
+        """A number that nothing else has."""
+        self.last_id += 1
+        return self.last_id
+
+    def user(self, login: str) -> User:
+        """The user of that name, made when it is new."""
+        for user in self.users:
+            if user.login == login:
+                return user
+        user = User(login, self.new_id(), "Bot" if login.endswith("[bot]") else "User")
+        self.users.append(user)
+        return user
+
+    def repository(self, full_name: str) -> Repository | None:
+        """The repository of that name."""
+        return next((one for one in self.repositories if one.full_name.lower() == full_name.lower()), None)
+
+    def pull(self, repository: str, number: int) -> Pull | None:
+        """A pull request by the number it has in the repository it wants to change."""
+        return next((one for one in self.pulls if (one.repository, one.number) == (repository, number)), None)
+
+    def issue(self, repository: str, number: int) -> Issue | None:
+        """An issue by its number."""
+        return next((one for one in self.issues if (one.repository, one.number) == (repository, number)), None)
+
+    def comments_of(self, repository: str, number: int) -> list[Comment]:
+        """The comments of an issue or pull request, oldest first."""
+        return [one for one in self.comments if (one.repository, one.number) == (repository, number)]
+
+    def statuses_of(self, repository: str, sha: str) -> dict[str, Status]:
+        """The newest status of each context."""
+        return {one.context: one for one in self.statuses if (one.repository, one.sha) == (repository, sha)}
+
+    def check_runs_of(self, repository: str, sha: str) -> list[CheckRun]:
+        """The check runs of a commit, oldest first; of one name in one run only the newest."""
+        found = [one for one in self.check_runs if (one.repository, one.sha) == (repository, sha)]
+        return list({(one.name, one.run_id): one for one in found}.values())
+
+    def run(self, identifier: int) -> Run | None:
+        """A run by its id."""
+        return next((one for one in self.runs if one.id == identifier), None)
+
+    def runs_of(self, repository: str) -> list[Run]:
+        """The runs of a repository, oldest first."""
+        return [one for one in self.runs if one.repository == repository]
+
+    def artifacts_of(self, repository: str) -> Iterator[Artifact]:
+        """The artifacts of a repository, oldest first."""
+        return (one for one in self.artifacts if one.repository == repository)
+
+    def releases_of(self, repository: str) -> list[Release]:
+        """The releases of a repository, oldest first."""
+        return [one for one in self.releases if one.repository == repository]

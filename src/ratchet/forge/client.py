@@ -1,0 +1,487 @@
+"""The client: what the loop asks of a repository on GitHub, and what it tells it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ratchet import files
+from ratchet.errors import RatchetError
+from ratchet.forge.api import PATIENT, TOKEN, Api, ApiError, NotFound, Patience
+from ratchet.forge.nouns import (
+    Answer,
+    Artifact,
+    Asset,
+    Comment,
+    Commit,
+    Comparison,
+    Entry,
+    Issue,
+    Job,
+    Pull,
+    Release,
+    Run,
+    Status,
+)
+
+BOT = "github-actions[bot]"
+"""Who a workflow's own token is."""
+DESCRIPTION = 140
+"""Characters that a commit status may say."""
+ROUNDS = 3
+"""How often a comment that others change meanwhile is tried again."""
+FILE_LIMIT = 1_000_000
+
+
+class Moved(RatchetError):  # noqa: N818  # reads as what it says
+    """A branch is no longer where it was: someone else was faster."""
+
+
+class Forge:
+    """One repository, with the rights of one token. A thread needs one of its own.
+
+    Every method raises `ApiError` (`NotFound` for 404) in words that say what to do, after all patience.
+    """
+
+    def __init__(
+        self,
+        repository: str,
+        token: str,
+        *,
+        api_url: str = "https://api.github.com",
+        server_url: str = "https://github.com",
+        patience: Patience = PATIENT,
+    ) -> None:
+        self.repository, self.token, self.server_url = repository, token, server_url.rstrip("/")
+        self.owner = repository.partition("/")[0]
+        self._api = Api(api_url, token, patience)
+        self._root = f"/repos/{repository}"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, patience: Patience = PATIENT) -> Forge:
+        """The repository, server and token that the environment names, as it does in every job.
+
+        Raises:
+            RatchetError: One that cannot be guessed is missing.
+        """
+        repository, token = environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_TOKEN", "")
+        if repository.count("/") != 1:
+            raise RatchetError(
+                f"GITHUB_REPOSITORY: is {repository or 'not set'}; it names the repository as owner/name\n"
+                "at a desk: `export GITHUB_REPOSITORY=$(gh repo view --json nameWithOwner --jq .nameWithOwner)`"
+            )
+        if not token:
+            raise RatchetError(f"GITHUB_TOKEN: is not set\n{TOKEN}")
+        return cls(
+            repository,
+            token,
+            api_url=environ.get("GITHUB_API_URL") or "https://api.github.com",
+            server_url=environ.get("GITHUB_SERVER_URL") or "https://github.com",
+            patience=patience,
+        )
+
+    # --- the repository
+
+    @cached_property
+    def default_branch(self) -> str:
+        """The branch that pull requests go to: "main"."""
+        return str(self._api.get(self._root)["default_branch"])
+
+    @cached_property
+    def login(self) -> str:
+        """Whose token this is."""
+        try:
+            return str(self._api.get("/user")["login"])
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+            return BOT  # a workflow's token is of no user, and may not ask
+
+    def permission(self, login: str) -> str:
+        """What someone may do here: "admin", "write", "read" or "none"."""
+        try:
+            return str(self._get(f"/collaborators/{quote(login, safe='')}/permission")["permission"])
+        except NotFound:
+            return "none"
+
+    def ask(self, path: str = "", **parameters: Any) -> Answer:
+        """What a setting is, or why it cannot be told; `path` is below the repository, as in "/rulesets"."""
+        where = self._root + path
+        try:
+            return Answer(where, 200, self._api.get(where, **parameters))
+        except ApiError as error:
+            if error.status not in {403, 404, 410}:
+                raise
+            return Answer(where, error.status, None)
+
+    # --- pull requests
+
+    def pull(self, number: int) -> Pull:
+        """The pull request of that number."""
+        return Pull.of(self._get(f"/pulls/{number}"))
+
+    def open_pulls(self, base: str | None = None) -> list[Pull]:
+        """The open pull requests, newest first; only those into `base`, when given."""
+        parameters = {"state": "open"} | ({"base": base} if base else {})
+        return [Pull.of(data) for data in self._pages("/pulls", **parameters)]
+
+    def pull_of(self, head_repository: str, branch: str, sha: str | None = None) -> Pull | None:
+        """The open pull request whose head is that branch of that repository; and still is that commit, when given.
+
+        The only way from a run to its pull request that also works for forks. One into the default branch comes first.
+        """
+        head = f"{head_repository.partition('/')[0]}:{branch}"
+        found = [Pull.of(data) for data in self._pages("/pulls", state="open", head=head)]
+        fits = [p for p in found if p.head_repository == head_repository and sha in {None, p.head_sha}]
+        return min(fits, key=lambda p: (p.base_branch != self.default_branch, p.number), default=None)
+
+    def create_pull(self, title: str, head: str, base: str, body: str = "") -> Pull:
+        """Open a pull request from a branch of this repository; the one that is open already, if there is one."""
+
+        def find() -> Pull | None:
+            listed = self._pages("/pulls", state="open", head=f"{self.owner}:{head}", base=base)
+            return next((Pull.of(data) for data in listed), None)
+
+        request = {"title": title, "head": head, "base": base, "body": body}
+        return find() or self._api.create(f"{self._root}/pulls", request, find, Pull.of)
+
+    # --- git
+
+    def branch(self, name: str) -> str | None:
+        """The commit that a branch points to; None when there is no such branch."""
+        try:
+            return _target(self._get(f"/git/ref/heads/{quote(name)}"))
+        except NotFound:
+            return None
+
+    def commit(self, sha: str) -> Commit:
+        """A commit; of a merge, `files` are those that differ from its first parent."""
+        pages = list(self._api.pages(f"{self._root}/commits/{quote(sha, safe='')}"))
+        changes = [change for page in pages for change in page.get("files") or ()]
+        return Commit.of({**pages[0], "files": changes})
+
+    def compare(self, base: str, head: str) -> Comparison:
+        """What a head (commit or branch) has that a base lacks."""
+        return Comparison.of(self._get(f"/compare/{quote(base, safe='')}...{quote(head, safe='')}"))
+
+    def tree(self, sha: str) -> dict[str, Entry]:
+        """All paths of a commit's tree, without the directories.
+
+        Raises:
+            ApiError: The tree is too large to be listed in one answer (100,000 entries).
+        """
+        data = self._get(f"/git/trees/{quote(sha, safe='')}", recursive=1)
+        if data.get("truncated"):
+            raise ApiError(f"tree {sha}: has more files than GitHub lists\nkeep data out of git: DVC holds it")
+        return {item["path"]: Entry.of(item) for item in data["tree"] if item["type"] != "tree"}
+
+    def blob(self, sha: str, limit: int = FILE_LIMIT) -> bytes:
+        """The bytes of a file, by the hash in its `Entry`.
+
+        Raises:
+            ApiError: It is larger than `limit` bytes. `Entry.size` tells before anything is fetched.
+        """
+        data = self._get(f"/git/blobs/{sha}")
+        if data["size"] > limit:
+            raise ApiError(f"blob {sha}: has {data['size']} bytes; at most {limit} are expected\nit is not read")
+        return base64.b64decode(data["content"])
+
+    def commit_files(
+        self,
+        branch: str,
+        parent: str | None,
+        changed: Mapping[str, bytes | None],
+        message: str,
+        merged: Sequence[str] = (),
+    ) -> str:
+        """Commit files onto a branch that is at `parent`, and return the commit.
+
+        The branch only ever moves forward: when it is elsewhere, nothing changes.
+
+        Args:
+            branch: Where. With `parent` None it is new, and its first commit has no history.
+            parent: The commit it is at.
+            changed: New content by path; None deletes. All else stays as in the parent.
+            message: Of the commit.
+            merged: Further parents, which make it a merge.
+
+        Raises:
+            Moved: The branch is not (or no longer) at `parent`, or is there when it should be new.
+        """
+        base = {"base_tree": self._get(f"/git/commits/{parent}")["tree"]["sha"]} if parent else {}
+        entries = [self._entry(path, content) for path, content in sorted(changed.items())]
+        tree = self._post("/git/trees", base | {"tree": entries})
+        parents = [*([parent] if parent else []), *merged]
+        commit = self._post("/git/commits", {"message": message, "tree": tree["sha"], "parents": parents})
+        sha = str(commit["sha"])
+        if parent:
+            self._move(branch, sha)
+        else:
+            self.create_branch(branch, sha)
+        return sha
+
+    def create_branch(self, name: str, sha: str) -> None:
+        """Make a branch at a commit; nothing, when it is there already at that commit.
+
+        Raises:
+            Moved: It is there, elsewhere.
+        """
+        request = {"ref": f"refs/heads/{name}", "sha": sha}
+        at: str | None
+        try:
+            at = self._api.create(f"{self._root}/git/refs", request, lambda: self.branch(name), _target)
+        except ApiError as error:
+            at = self.branch(name) if error.status == 422 else None
+            if at is None:
+                raise
+        if at != sha:
+            raise Moved(f"branch {name}: is there already, at {at[:10]}\nrun it again")
+
+    def _move(self, branch: str, sha: str) -> None:
+        try:
+            self._api.send("PATCH", f"{self._root}/git/refs/heads/{quote(branch)}", {"sha": sha, "force": False})
+        except ApiError as error:
+            if error.status == 409 or (error.status == 422 and _says_moved(str(error))):
+                raise Moved(f"branch {branch}: has moved meanwhile\nrun it again") from error
+            raise
+
+    def _entry(self, path: str, content: bytes | None) -> dict[str, Any]:
+        entry: dict[str, Any] = {"path": path, "mode": "100644", "type": "blob"}
+        if content is None:
+            return entry | {"sha": None}
+        try:  # text goes along, and saves a request
+            return entry | {"content": content.decode()}
+        except UnicodeDecodeError:
+            blob = self._post("/git/blobs", {"content": base64.b64encode(content).decode(), "encoding": "base64"})
+            return entry | {"sha": blob["sha"]}
+
+    # --- statuses and comments
+
+    def statuses(self, sha: str) -> dict[str, Status]:
+        """The newest status of each context of a commit."""
+        found: dict[str, Status] = {}
+        for data in self._pages(f"/commits/{sha}/statuses"):  # newest first
+            found.setdefault(data["context"], Status.of(data))
+        return found
+
+    def set_status(self, sha: str, context: str, state: str, description: str, url: str = "") -> None:
+        """Set a commit status; nothing, when it says so already. A long description is cut."""
+        said = description if len(description) <= DESCRIPTION else description[: DESCRIPTION - 1] + "…"
+        wanted = (state, said, url)
+
+        def find() -> Status | None:
+            held = self.statuses(sha).get(context)
+            return held if held and (held.state, held.description, held.url) == wanted else None
+
+        if find() is None:
+            body = {"context": context, "state": state, "description": said} | ({"target_url": url} if url else {})
+            self._api.create(f"{self._root}/statuses/{sha}", body, find, Status.of)
+
+    def comments(self, number: int) -> list[Comment]:
+        """All comments of an issue or pull request, oldest first."""
+        return [Comment.of(data) for data in self._pages(f"/issues/{number}/comments")]
+
+    def marked_comment(self, number: int, marker: str) -> str | None:
+        """What our comment that begins with `marker` says; never somebody else's that copies it."""
+        return next((comment.body for comment in self._marked(number, marker)), None)
+
+    def upsert_comment(self, number: int, marker: str, body: str) -> str:
+        """Make the one comment of ours that begins with `marker` have this body, and return its address.
+
+        The oldest one is edited and later ones are removed, also those of another run that came at the same time.
+        """
+        made: list[Comment] = []
+        for _ in range(ROUNDS):
+            mine = self._marked(number, marker, made)
+            if not mine:  # look again afterwards: another run may have done the same at the same time
+                made.append(self._add_comment(number, marker, body))
+                mine = self._marked(number, marker, made)
+            oldest, *later = mine
+            for comment in later:
+                self._delete_comment(comment)
+            if _same_text(oldest.body, body):
+                return oldest.url
+            try:
+                path = f"{self._root}/issues/comments/{oldest.id}"
+                return Comment.of(self._api.send("PATCH", path, {"body": body})).url
+            except NotFound:
+                made.clear()  # someone removed it meanwhile
+        raise ApiError(f"pull request {number}: its comment vanishes as fast as it is written\nrun it again")
+
+    def _marked(self, number: int, marker: str, made: Iterable[Comment] = ()) -> list[Comment]:
+        """Our comments with the marker, oldest first; with those just made, for lists lag behind."""
+        found = {comment.id: comment for comment in (*made, *self.comments(number))}
+        ours = {self.login, BOT}
+        return [c for _, c in sorted(found.items()) if c.author in ours and c.body.lstrip().startswith(marker)]
+
+    def _add_comment(self, number: int, marker: str, body: str) -> Comment:
+        def find() -> Comment | None:
+            return next(iter(self._marked(number, marker)), None)
+
+        return self._api.create(f"{self._root}/issues/{number}/comments", {"body": body}, find, Comment.of)
+
+    def _delete_comment(self, comment: Comment) -> None:
+        try:
+            self._api.send("DELETE", f"{self._root}/issues/comments/{comment.id}")
+        except NotFound:
+            return  # the other run was faster
+
+    def issue(self, title: str, body: str, labels: Sequence[str] = ()) -> Issue:
+        """The one open issue of that title, made or brought up to date."""
+
+        def find() -> Issue | None:
+            listed = self._pages("/issues", state="open", sort="created", direction="asc")
+            return next((Issue.of(d) for d in listed if d["title"] == title and "pull_request" not in d), None)
+
+        request = {"title": title, "body": body, "labels": list(labels)}
+        found = find() or self._api.create(f"{self._root}/issues", request, find, Issue.of)
+        if _same_text(found.body, body):
+            return found
+        return Issue.of(self._api.send("PATCH", f"{self._root}/issues/{found.number}", {"body": body}))
+
+    # --- actions
+
+    def run(self, run_id: int) -> Run:
+        """A workflow run, in its newest attempt."""
+        return Run.of(self._get(f"/actions/runs/{run_id}"))
+
+    def runs(self, workflow: str, branch: str | None = None, head_sha: str | None = None, event: str = "") -> list[Run]:
+        """The runs of a workflow file ("report.yml"), newest first."""
+        asked = {"branch": branch, "head_sha": head_sha, "event": event}
+        given = {name: value for name, value in asked.items() if value}
+        return [Run.of(d) for d in self._pages(f"/actions/workflows/{workflow}/runs", "workflow_runs", **given)]
+
+    def jobs(self, run_id: int, attempt: int) -> list[Job]:
+        """The jobs of one attempt of a run."""
+        return [Job.of(data) for data in self._pages(f"/actions/runs/{run_id}/attempts/{attempt}/jobs", "jobs")]
+
+    def artifacts(self, run_id: int) -> list[Artifact]:
+        """What a run has uploaded, in all of its attempts."""
+        return [Artifact.of(data) for data in self._pages(f"/actions/runs/{run_id}/artifacts", "artifacts")]
+
+    def download(self, artifact: Artifact, target: Path, limit: int) -> None:
+        """Download an artifact's zip file: at most `limit` bytes, with the digest that GitHub has noted for it."""
+        self._api.download(f"{self._root}/actions/artifacts/{artifact.id}/zip", target, limit, artifact.digest)
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str] | None = None) -> None:
+        """Start a workflow on a branch."""
+        before = max((run.id for run in self._dispatched(workflow, ref)), default=0)
+
+        def find() -> bool | None:
+            return any(run.id > before for run in self._dispatched(workflow, ref)) or None
+
+        request = {"ref": ref, "inputs": dict(inputs or {})}
+        self._api.create(f"{self._root}/actions/workflows/{workflow}/dispatches", request, find, lambda _: True)
+
+    def _dispatched(self, workflow: str, ref: str) -> list[Run]:
+        asked = {"event": "workflow_dispatch", "branch": ref, "per_page": 10}
+        return [Run.of(d) for d in self._get(f"/actions/workflows/{workflow}/runs", **asked)["workflow_runs"]]
+
+    # --- releases
+
+    def latest_release(self) -> Release | None:
+        """The newest published release; None when there is none."""
+        return self._release("/releases/latest")
+
+    def release(self, tag: str) -> Release | None:
+        """The published release of a tag."""
+        return self._release(f"/releases/tags/{quote(tag)}")
+
+    def releases(self) -> list[Release]:
+        """All releases, newest first; with drafts, when the token may write."""
+        return [Release.of(data) for data in self._pages("/releases")]
+
+    def download_asset(self, asset: Asset, target: Path, limit: int) -> None:
+        """Download a file of a release: at most `limit` bytes, with its digest where GitHub has noted one."""
+        self._api.download(f"{self._root}/releases/assets/{asset.id}", target, limit, asset.digest)
+
+    def create_release(self, tag: str, sha: str, title: str, body: str, assets: Sequence[Path]) -> Release:
+        """Publish a release with its files, all of them or none: a draft first, then the files, then the publication.
+
+        A second time changes nothing; one that was left half made is finished.
+
+        Raises:
+            ApiError: It is published already, with other files.
+        """
+        published = self.release(tag)
+        if published:
+            return _unchanged(published, assets)
+        draft = self._draft({"tag_name": tag, "target_commitish": sha, "name": title, "body": body, "draft": True})
+        for path in assets:
+            self._attach(draft, path)
+        return Release.of(self._api.send("PATCH", f"{self._root}/releases/{draft.id}", {"draft": False}))
+
+    def _release(self, path: str) -> Release | None:
+        try:
+            return Release.of(self._get(path))
+        except NotFound:
+            return None
+
+    def _draft(self, request: Mapping[str, Any]) -> Release:
+        def find() -> Release | None:
+            return next((r for r in self.releases() if r.draft and r.tag == request["tag_name"]), None)
+
+        found = find()
+        if found is None:
+            return self._api.create(f"{self._root}/releases", request, find, Release.of)
+        return Release.of(self._api.send("PATCH", f"{self._root}/releases/{found.id}", request))
+
+    def _attach(self, draft: Release, path: Path) -> None:
+        def find() -> Asset | None:
+            """The asset, when it is whole; half of one is removed, for its name is taken."""
+            listed = map(Asset.of, self._pages(f"/releases/{draft.id}/assets"))
+            found = next((asset for asset in listed if asset.name == path.name), None)
+            if found and not _holds(found, path):
+                self._api.send("DELETE", f"{self._root}/releases/assets/{found.id}")
+                return None
+            return found
+
+        if find() is None:
+            self._api.upload(draft.upload_url, path, find, Asset.of)
+
+    # --- calls
+
+    def _get(self, path: str, **parameters: Any) -> Any:
+        return self._api.get(self._root + path, **parameters)
+
+    def _pages(self, path: str, key: str | None = None, **parameters: Any) -> Iterator[Any]:
+        """The entries of a list, of all its pages; `key` names the list where it is wrapped in an object."""
+        for page in self._api.pages(self._root + path, **parameters):
+            yield from page[key] if key else page
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """POST what is the same when it is done twice: git objects, which are named by their content."""
+        return self._api.send("POST", self._root + path, body)
+
+
+def _target(ref: Mapping[str, Any]) -> str:
+    return str(ref["object"]["sha"])
+
+
+def _says_moved(message: str) -> bool:
+    return any(words in message.lower() for words in ("fast forward", "fast-forward", "does not exist"))
+
+
+def _same_text(one: str, other: str) -> bool:
+    """Whether GitHub holds this text; it may hold it with other ends of lines."""
+    return one.replace("\r\n", "\n").rstrip() == other.replace("\r\n", "\n").rstrip()
+
+
+def _holds(asset: Asset, path: Path) -> bool:
+    same = asset.digest is None or asset.digest == f"sha256:{files.sha256(path)}"
+    return asset.whole and asset.size == path.stat().st_size and same
+
+
+def _unchanged(release: Release, assets: Sequence[Path]) -> Release:
+    held = {asset.name: asset for asset in release.assets}
+    wrong = [path.name for path in assets if path.name not in held or not _holds(held[path.name], path)]
+    if wrong:
+        raise ApiError(
+            f"release {release.tag}: is published without this {wrong[0]}\na release never changes: make a new one"
+        )
+    return release

@@ -1,0 +1,240 @@
+"""What a person with write access may do for a pull request: accept, adopt, refresh; each recorded with who and why."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ratchet import comment, ledger, settle
+from ratchet.errors import RatchetError
+from ratchet.place import LOCK
+
+if TYPE_CHECKING:
+    from ratchet.forge import Forge, Pull
+
+Record = Mapping[str, Any]
+
+JUDGING = ("report.yml", "ci.yml")
+BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
+ADOPTED = "<!-- ratchet: adopted -->"
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Who does something, why, and in which run."""
+
+    who: str
+    reason: str
+    run: int
+
+
+def accept(forge: Forge, number: int, deed: Deed) -> str:
+    """Let a hold pass that may: a safe one, for this model on these rows; a change of the judge, for this commit.
+
+    Raises:
+        RatchetError: There is nothing to accept, or nothing that may be.
+    """
+    pull = _open(forge, number)
+    book = ledger.Ledger(forge)
+    status = forge.statuses(pull.head_sha).get(settle.MODEL)
+    if status is None or status.state == "pending":
+        raise RatchetError(f"pull request {number}: is still being judged\nwait for its {settle.MODEL}")
+    if status.state == "success":
+        return f"pull request {number} may be merged already: {status.description}"
+    held = _held(forge, book, pull, status.description)
+    record = ledger.record(
+        "acceptance",
+        ledger.now(),
+        pull_request=number,
+        head_sha=pull.head_sha,
+        run=deed.run,
+        who=deed.who,
+        reason=deed.reason,
+        **held,
+    )
+    book.append(record)
+    settle.conclude(forge, [settle.accepted(pull.head_sha, record, status.url)])
+    body = forge.marked_comment(number, comment.MARKER)
+    if body is not None:
+        forge.upsert_comment(number, comment.MARKER, comment.accepted(body, record))
+    return f"pull request {number} is accepted by {deed.who}"
+
+
+def adopt(forge: Forge, number: int, deed: Deed) -> str:
+    """Take a fork's commit as a branch of this repository, where it is trained and judged like any other.
+
+    Raises:
+        RatchetError: It is no fork's, or GitHub lets no token bring such files in.
+    """
+    pull = _open(forge, number)
+    if not pull.is_fork:
+        raise RatchetError(f"pull request {number}: is a branch of this repository already; there is nothing to adopt")
+    branch = f"adopt/{number}-{pull.head_sha[:12]}"
+    forge.create_branch(branch, pull.head_sha)
+    body = f"Adopts pull request #{number}, commit {pull.head_sha}: its model is trained and judged here."
+    new = forge.create_pull(pull.title, branch, pull.base_branch, body)
+    ledger.Ledger(forge).append(
+        ledger.record(
+            "adoption",
+            ledger.now(),
+            pull_request=number,
+            head_sha=pull.head_sha,
+            head_repository=pull.head_repository,
+            run=deed.run,
+            who=deed.who,
+            reason=deed.reason,
+            branch=branch,
+            new_pull_request=new.number,
+        )
+    )
+    _dispatch(forge, branch)
+    forge.upsert_comment(number, ADOPTED, f"{ADOPTED}\nAdopted as #{new.number}, where it is judged.\n")
+    return f"pull request {number} is adopted as {new.number}, branch {branch}"
+
+
+def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
+    """Merge main into a branch. Of dvc.lock main's is taken: what belongs to the branch is made and judged anew.
+
+    Args:
+        forge: With a token that writes.
+        number: The pull request.
+        deed: Who and why.
+        root: A clone with the whole history; its working tree is not touched.
+
+    Raises:
+        RatchetError: The branch is a fork's, or files other than dvc.lock are in conflict.
+    """
+    pull = _open(forge, number)
+    if pull.is_fork:
+        raise RatchetError(f"pull request {number}: is a fork's, which no token of ours can write\nadopt it first")
+    git = Git(forge, root)
+    git.run("fetch", "--quiet", git.url, f"refs/heads/{pull.base_branch}", f"refs/heads/{pull.head_branch}")
+    base = forge.branch(pull.base_branch)
+    if base is None or git.is_ancestor(base, pull.head_sha):
+        return f"pull request {number} has all of {pull.base_branch} already"
+    merged = git.merge(pull.head_sha, base, f"Merge {pull.base_branch} into {pull.head_branch}")
+    git.run("push", "--quiet", git.url, f"{merged}:refs/heads/{pull.head_branch}")
+    ledger.Ledger(forge).append(
+        ledger.record(
+            "refresh",
+            ledger.now(),
+            pull_request=number,
+            run=deed.run,
+            who=deed.who,
+            reason=deed.reason,
+            old_sha=pull.head_sha,
+            base_sha=base,
+            new_sha=merged,
+        )
+    )
+    _dispatch(forge, pull.head_branch)
+    return f"pull request {number} now has {pull.base_branch}'s {base[:8]}, and is judged again"
+
+
+class Git:
+    """Git on objects alone: nothing of a pull request is ever checked out."""
+
+    def __init__(self, forge: Forge, root: Path) -> None:
+        self.root = root
+        self.url = f"{forge.server_url}/{forge.repository}.git"
+        secret = base64.b64encode(f"x-access-token:{forge.token}".encode()).decode()
+        settings = {f"http.{forge.server_url}/.extraheader": f"Authorization: Basic {secret}"}
+        name, mail = BOT
+        self._environment = {
+            **os.environ,
+            **{
+                f"GIT_CONFIG_KEY_{i}": key for i, key in enumerate(settings)
+            },  # not among the arguments, which anyone sees
+            **{f"GIT_CONFIG_VALUE_{i}": value for i, value in enumerate(settings.values())},
+            "GIT_CONFIG_COUNT": str(len(settings)),
+            "GIT_TERMINAL_PROMPT": "0",
+            **{f"GIT_{who}_NAME": name for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": mail for who in ("AUTHOR", "COMMITTER")},
+        }
+
+    def run(self, *arguments: str, **variables: str) -> str:
+        """Run git; its output.
+
+        Raises:
+            RatchetError: It fails; with its last line.
+        """
+        done = self._done(arguments, variables)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise RatchetError(f"git {arguments[0]}: {last}")
+        return done.stdout.strip()
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `new` has all that `old` has."""
+        return self._done(["merge-base", "--is-ancestor", old, new], {}).returncode == 0
+
+    def merge(self, ours: str, theirs: str, message: str) -> str:
+        """The merge commit of two commits, with the dvc.lock of `theirs`.
+
+        Raises:
+            RatchetError: Other files are in conflict; names them.
+        """
+        done = self._done(["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs], {})
+        if done.returncode not in {0, 1}:
+            raise RatchetError(f"git merge-tree: {done.stderr.strip()}")
+        tree, *conflicts = done.stdout.split("\n")
+        others = sorted({name for name in conflicts if name} - {LOCK})
+        if others:
+            raise RatchetError(
+                f"both sides change {', '.join(others[:5])}, and only a person can say what is meant\n"
+                "merge main into the branch by hand, and push"
+            )
+        with TemporaryDirectory() as scratch:
+            index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
+            self.run("read-tree", tree, **index)
+            entry = self.run("ls-tree", theirs, LOCK).split()
+            if entry:
+                self.run("update-index", "--add", "--cacheinfo", f"{entry[0]},{entry[2]},{LOCK}", **index)
+            tree = self.run("write-tree", **index)
+        return self.run("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message)
+
+    def _done(self, arguments: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        environment = {**self._environment, **variables}
+        return subprocess.run(
+            ["git", *arguments], cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+
+
+def _open(forge: Forge, number: int) -> Pull:
+    pull = forge.pull(number)
+    if not pull.is_open:
+        raise RatchetError(f"pull request {number}: is closed")
+    return pull
+
+
+def _held(forge: Forge, book: ledger.Ledger, pull: Pull, description: str) -> dict[str, Any]:
+    """What is accepted: a model on its holdout by its verdict, or nothing but the commit.
+
+    Raises:
+        RatchetError: The pull request is not held, or not in a way that a person may overrule.
+    """
+    nothing = {"model_digest": None, "lock_digest": None, "holdout": None, "verdict": None, "hold": "judge changed"}
+    if description == settle.JUDGE_CHANGED:
+        return nothing
+    judged = settle.verdict_of(forge, book.listing(), pull)
+    if judged is None:
+        raise RatchetError(f"pull request {pull.number}: has no verdict that could be accepted: {description}")
+    if judged["hold"] not in settle.ACCEPTABLE:
+        raise RatchetError(
+            f"pull request {pull.number}: {judged['sentence']}\n"
+            "only a safe hold or a change of the judge can be accepted"
+        )
+    names = ("model_digest", "lock_digest", "holdout", "hold")
+    return {**{name: judged[name] for name in names}, "verdict": ledger.path_of(judged)}
+
+
+def _dispatch(forge: Forge, branch: str) -> None:
+    """A push by a workflow starts nothing; a dispatch does."""
+    for workflow in JUDGING:
+        forge.dispatch(workflow, branch)

@@ -1,0 +1,95 @@
+"""What the scenarios share: a repository with a released champion on a forge, and what must be true of a pull request.
+
+The problem is the tiny one of the tests (minutes of delay, a ridge regression), the workflows are the real ones. Only
+the Makefile is small, so that ci.yml has nothing to do but to pass or to fail.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import project
+from rehearsal.desk import Desk
+
+BETTER, WORSE, SAME = 1.0, 200.0, 100.001
+"""Values of model.alpha; the champion's is 100."""
+
+CHECKS = "install lint test:\n\t@echo $@\n"
+
+
+def found(folder: Path) -> Path:
+    """A forge in `folder` with one repository, whose first release was made by release.yml."""
+    source = project.delays(folder.with_name(f"{folder.name}-project"), model__alpha=100.0).root
+    (source / "Makefile").write_text(CHECKS)
+    with Desk(folder) as desk:
+        desk.found(source)
+        desk.wait()
+        assert desk.get("/releases/latest")["tag_name"] == "model-v1"
+        desk.protect()
+    return folder
+
+
+@contextmanager
+def opened(template: Path, folder: Path) -> Iterator[Desk]:
+    """A desk on a copy of a forge."""
+    shutil.copytree(template, folder)
+    state = folder / "state.json"
+    content = json.loads(state.read_text().replace(str(template), str(folder)))
+    state.write_text(json.dumps({**content, "port": 0}))  # the template's port may be in use
+    with Desk(folder) as desk:
+        yield desk
+
+
+def alpha(value: float) -> dict[str, Any]:
+    """An edit of params.yaml."""
+    return {"params.yaml": {"model.alpha": value}}
+
+
+def head(desk: Desk, number: int) -> str:
+    """The commit that the pull request would merge."""
+    return str(desk.pull(number)["head"]["sha"])
+
+
+def gates(desk: Desk, number: int) -> dict[str, str]:
+    """Context to state, on the head."""
+    return {context: state for context, (state, _) in desk.statuses(head(desk, number)).items()}
+
+
+def told(desk: Desk, number: int) -> str:
+    """The one comment."""
+    comments = desk.comments(number)
+    assert len(comments) == 1, f"{len(comments)} comments"
+    return comments[0]
+
+
+def headline(desk: Desk, number: int) -> str:
+    """Its first visible line."""
+    return told(desk, number).splitlines()[1]
+
+
+def verdicts(desk: Desk, number: int) -> list[dict[str, Any]]:
+    """The records of a pull request's verdicts, oldest first."""
+    found = [entry for path, entry in desk.records().items() if path.startswith("verdicts/")]
+    return sorted((entry for entry in found if entry["pull_request"] == number), key=lambda entry: entry["run"])
+
+
+def runs(desk: Desk, workflow: str) -> list[Any]:
+    """Runs of a workflow, oldest first."""
+    return sorted((run for run in desk.forge.state.runs if run.path.endswith(f"/{workflow}")), key=lambda run: run.id)
+
+
+def log(run: Any) -> str:
+    """What a run printed."""
+    return Path(run.log).read_text(encoding="utf-8")
+
+
+def merges(desk: Desk, number: int, how: str = "merge") -> bool:
+    """Press the button, and say whether it did anything."""
+    answer = desk.merge(number, how)
+    assert answer.status_code in {200, 405}, answer.text
+    return answer.status_code == 200

@@ -1,0 +1,352 @@
+"""The files in .github are pinned and bounded, and hold no more rights than each of them needs and says why."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from uv import find_uv_bin
+
+from ratchet.cli import cli
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
+# Branch protection waits for what these say, so they answer for every pull request.
+REQUIRED = ["ci.yml", "report.yml"]
+
+files = pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.relative_to(ROOT).as_posix())
+workflows = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text()))
+
+
+def triggers(path: Path) -> dict[str, Any]:
+    """What stands under `on:`, which YAML 1.1 reads as a truth value."""
+    return {name: value or {} for name, value in yaml.safe_load(path.read_text())[True].items()}
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    content = load(path)
+    if "runs" in content:
+        return list(content["runs"]["steps"])
+    return [step for job in content["jobs"].values() for step in job["steps"]]
+
+
+def uses(path: Path) -> list[str]:
+    return re.findall(r"^\s*(?:- )?uses: (.+)$", path.read_text(), flags=re.MULTILINE)
+
+
+def linted(*command: str, text: str | None = None) -> str:
+    """What a linter of this environment prints about the repository, and that it failed if it did."""
+    programs = Path(sys.executable).parent
+    done = subprocess.run(
+        [programs / command[0], *command[1:]],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},  # actionlint looks for shellcheck
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr + ("" if done.returncode == 0 else f"exit code {done.returncode}")
+
+
+class TestLinters:
+    """What the field's linters say."""
+
+    def test_actionlint_finds_nothing(self) -> None:
+        """Syntax, expressions, the shell in `run:` and the inputs of local actions are as GitHub reads them."""
+        assert linted("actionlint", "-no-color") == ""
+
+    def test_zizmor_finds_nothing_even_when_pedantic(self) -> None:
+        """No known way to attack a workflow is open, and no code smell is left."""
+        assert linted("zizmor", "--offline", "--persona=pedantic", "--quiet", "--no-progress", ".github").startswith(
+            "No findings to report."
+        )
+
+    def test_shellcheck_finds_nothing(self) -> None:
+        """Every shell script of the repository is clean."""
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"]
+        scripts = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+        assert {".ci/run", ".github/actions/comment/cml.sh"} <= set(scripts)
+        assert linted("shellcheck", *scripts) == ""
+
+    @pytest.mark.parametrize("path", ACTIONS, ids=lambda path: path.parent.name)
+    def test_shellcheck_finds_nothing_in_actions(self, path: Path) -> None:
+        """The shell in an action's `run:`, at which actionlint does not look, is clean."""
+        for step in steps(path):
+            assert linted("shellcheck", "--shell=bash", "-", text=step.get("run", "")) == ""
+
+    def test_what_a_linter_shall_ignore_has_its_reason_beside_it(self) -> None:
+        """An ignore stands behind a comment, or has words behind it in its own line; a disabled rule follows one."""
+        for path in [*WORKFLOWS, *ACTIONS, ROOT / ".github" / "zizmor.yml"]:
+            lines = path.read_text().splitlines()
+            for before, line in zip(["", *lines], lines, strict=False):
+                if "zizmor: ignore" in line or "disable: true" in line:
+                    assert re.search(r"ignore\[[\w-]+\] \w+", line) or before.strip().startswith("# "), line
+
+
+class TestThirdParties:
+    """What others wrote."""
+
+    @files
+    def test_what_others_wrote_is_pinned(self, path: Path) -> None:
+        """An action is the repository's own, or pinned by its commit with the version beside it."""
+        for reference in uses(path):
+            assert re.fullmatch(
+                r"\./\.github/actions/\w+|[\w-]+/[\w-]+(/\w+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+", reference
+            )
+
+    def test_an_action_has_one_version(self) -> None:
+        """Two files never run two versions of the same action."""
+        pins = {reference for path in [*WORKFLOWS, *ACTIONS] for reference in uses(path) if "@" in reference}
+
+        assert len({reference.split("@")[0] for reference in pins}) == len(pins)
+
+    def test_own_actions_exist(self) -> None:
+        """A reference to an action of this repository names a folder with an action in it."""
+        own = {reference for path in WORKFLOWS for reference in uses(path) if reference.startswith("./")}
+
+        assert own == {"./.github/actions/setup", "./.github/actions/comment"}
+        assert all((ROOT / name / "action.yml").is_file() for name in own)
+
+    def test_dependabot_looks_everywhere_and_waits(self) -> None:
+        """Actions in every folder that has some, Python and npm are updated, none on the day of its release."""
+        updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
+        places = {(update["package-ecosystem"], where) for update in updates for where in _directories(update)}
+
+        assert places == {
+            ("github-actions", "/"),
+            ("github-actions", "/.github/actions/*"),
+            ("uv", "/"),
+            ("npm", "/rehearsal"),
+        }
+        assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
+
+
+def _directories(update: dict[str, Any]) -> list[str]:
+    return list(update.get("directories", [])) or [update["directory"]]
+
+
+class TestRights:
+    """What a job may do."""
+
+    @workflows
+    def test_a_workflow_grants_nothing_to_all_its_jobs(self, path: Path) -> None:
+        """At the top stands `permissions: {}`; each job names its own."""
+        assert load(path)["permissions"] == {}
+        assert [name for name, job in load(path)["jobs"].items() if not isinstance(job.get("permissions"), dict)] == []
+
+    @workflows
+    def test_each_permission_says_what_for(self, path: Path) -> None:
+        """Behind every permission of a job stands why it needs it."""
+        granted = sum(len(job["permissions"]) for job in load(path)["jobs"].values())
+        lines = re.findall(r"^      [a-z-]+: (?:read|write)\b.*$", path.read_text(), flags=re.MULTILINE)
+
+        assert len(lines) == granted
+        assert [line for line in lines if not re.search(r": (read|write) # \w+", line)] == []
+
+    @pytest.mark.parametrize("name", REQUIRED)
+    def test_what_runs_a_proposals_code_can_only_read(self, name: str) -> None:
+        """Jobs that run what a pull request brings hold a token that reads contents, and no secret."""
+        content = load(ROOT / ".github" / "workflows" / name)
+
+        assert {right for job in content["jobs"].values() for right in job["permissions"].items()} == {
+            ("contents", "read")
+        }
+
+    @workflows
+    def test_no_secret_is_needed(self, path: Path) -> None:
+        """A fresh repository has none: the job's own token is all that a workflow asks for."""
+        assert "secrets." not in path.read_text()
+
+    @workflows
+    def test_no_checkout_leaves_its_token_behind(self, path: Path) -> None:
+        """What runs later cannot read the token from git's configuration."""
+        checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+
+        assert [step["with"]["persist-credentials"] for step in checkouts] == [False] * len(checkouts)
+
+    @pytest.mark.parametrize(
+        "path", [path for path in WORKFLOWS if "workflow_run" in triggers(path)], ids=lambda path: path.name
+    )
+    def test_what_runs_after_a_pull_requests_run_checks_out_main_alone(self, path: Path) -> None:
+        """A workflow that has a write token for a fork's sake names no other commit and no other repository."""
+        checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+
+        assert len(checkouts) > 0
+        assert [key for step in checkouts for key in step["with"] if key != "persist-credentials"] == []
+
+    @files
+    def test_no_expression_is_pasted_into_a_script(self, path: Path) -> None:
+        """What an event says reaches a shell through its environment, where it cannot become code."""
+        assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
+
+
+class TestBounds:
+    """When a job runs, and for how long."""
+
+    @workflows
+    def test_every_job_ends(self, path: Path) -> None:
+        """Each job has a time limit of at most an hour."""
+        assert [name for name, job in load(path)["jobs"].items() if not 0 < job.get("timeout-minutes", 0) <= 60] == []
+
+    @workflows
+    def test_every_workflow_says_what_waits_for_what(self, path: Path) -> None:
+        """Each has a concurrency group, and says whether a newer run ends an older one."""
+        assert set(load(path)["concurrency"]) == {"group", "cancel-in-progress"}
+
+    @pytest.mark.parametrize("name", REQUIRED)
+    def test_required_workflows_leave_nothing_out(self, name: str) -> None:
+        """A required workflow runs for every pull request: a filter would leave its status waiting for ever."""
+        events = triggers(ROOT / ".github" / "workflows" / name)
+
+        assert events["pull_request"] == {}
+        assert "workflow_dispatch" in events
+
+    def test_the_closing_job_waits_for_all(self) -> None:
+        """The job `ci` needs every other one, and runs also when one of them did not succeed."""
+        jobs = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+
+        assert set(jobs["ci"]["needs"]) == set(jobs) - {"ci"}
+        assert jobs["ci"]["if"] == "always()"
+
+    def test_no_commit_is_told_to_start_nothing(self) -> None:
+        """The words that make GitHub skip workflows travel into a merge and cancel its release: nothing writes them."""
+        words = re.compile(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]|^skip-checks: *true", re.MULTILINE)
+        places = [
+            path for name in (".github", "src", "pipelines") for path in (ROOT / name).rglob("*") if path.is_file()
+        ]
+
+        assert [path for path in places if path.suffix != ".pyc" and words.search(path.read_text())] == []
+
+
+class TestVerbs:
+    """What the workflows call."""
+
+    def test_every_verb_that_a_workflow_calls_exists(self) -> None:
+        """`python -m ratchet VERB` in a workflow names a command of the command line."""
+        called = {
+            verb
+            for path in [*WORKFLOWS, *ACTIONS]
+            for step in steps(path)
+            for verb in re.findall(r"python -m ratchet ([a-z][a-z-]*)", step.get("run", ""))
+        }
+
+        assert {"evidence", "judge", "settle", "comment", "conclude", "release"} <= called
+        assert called - set(cli.commands) == set()
+
+    def test_what_a_maintainer_can_choose_exists(self) -> None:
+        """Each choice of maintainer.yml is a command of the command line."""
+        choices = triggers(ROOT / ".github" / "workflows" / "maintainer.yml")["workflow_dispatch"]["inputs"]["action"]
+
+        assert choices["options"] == ["accept", "adopt", "refresh"]
+        assert set(choices["options"]) - set(cli.commands) == set()
+
+    def test_the_jobs_that_write_find_what_they_import(self, tmp_path: Path) -> None:
+        """The group `forge` alone, which those jobs install, is enough for the modules behind their verbs."""
+        for name in ("pyproject.toml", "uv.lock", ".python-version"):
+            shutil.copy(ROOT / name, tmp_path / name)
+        environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(tmp_path / ".venv"), "PYTHONPATH": str(ROOT / "src")}
+        group = [find_uv_bin(), "sync", "--frozen", "--quiet", "--only-group", "forge"]
+        subprocess.run(group, cwd=tmp_path, env=environment, check=True)
+
+        verbs = "import github, ratchet.cli, ratchet.comment, ratchet.ledger, ratchet.maintain, ratchet.settle"
+        done = subprocess.run(
+            [tmp_path / ".venv" / "bin" / "python", "-c", verbs],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.stderr == ""
+
+
+class TestCML:
+    """The script of the comment action, with a program in the place of CML that says how it was called."""
+
+    PROGRAM = """#!/usr/bin/env bash
+printf '%s\\n' "$@" > "$SAID/arguments"
+cp "${@: -1}" "$SAID/comment.md"
+env > "$SAID/environment"
+"""
+
+    @pytest.fixture
+    def comment(self, tmp_path: Path) -> Path:
+        """A comment, with a program beside it that keeps what it is called with."""
+        (tmp_path / "cml").write_text(self.PROGRAM)
+        path = tmp_path / "report.md"
+        path.write_text("<!-- ratchet -->\n**Promote.**\n")
+        return path
+
+    def call(self, comment: Path, sha256: str) -> subprocess.CompletedProcess[str]:
+        """Run the script as the action does."""
+        return subprocess.run(
+            [ROOT / ".github" / "actions" / "comment" / "cml.sh", "12", comment],
+            env={
+                "PATH": os.environ["PATH"],
+                "SAID": str(comment.parent),
+                "CML_URL": (comment.parent / "cml").as_uri(),
+                "CML_SHA256": sha256,
+                "GITHUB_SERVER_URL": "https://forge.test",
+                "GITHUB_REPOSITORY": "ada/flights",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_a_program_that_fits_its_checksum_writes_the_comment(self, comment: Path) -> None:
+        """CML updates the comment of that pull request; it uploads nothing and tells nobody."""
+        done = self.call(comment, hashlib.sha256(self.PROGRAM.encode()).hexdigest())
+
+        assert (done.returncode, done.stderr) == (0, "")
+        arguments = (comment.parent / "arguments").read_text().splitlines()
+        assert arguments[:-1] == [
+            "comment",
+            "update",
+            "--driver=github",
+            "--repo=https://forge.test/ada/flights",
+            "--target=pr/12",
+            "--publish=false",
+            "--watermark-title=ratchet",
+        ]
+        assert "ITERATIVE_DO_NOT_TRACK=1" in (comment.parent / "environment").read_text().splitlines()
+        assert not Path(arguments[-1]).parent.exists()
+
+    def test_no_image_of_the_comment_is_shown(self, comment: Path) -> None:
+        """The watermark that CML looks for stays in an HTML comment, and the one it appends falls into another."""
+        self.call(comment, hashlib.sha256(self.PROGRAM.encode()).hexdigest())
+
+        hidden = '\n<!-- ![](https://cml.dev/watermark.png#0 "CML watermark ratchet") -->\n'
+        assert comment.read_text() == f"<!-- ratchet -->\n**Promote.**\n{hidden}"
+        assert (comment.parent / "comment.md").read_text() == f"<!-- ratchet -->\n**Promote.**\n{hidden}\n<!--\n"
+
+    def test_a_program_with_another_checksum_never_runs(self, comment: Path) -> None:
+        """It ends with an error, before anything was started or the comment was touched."""
+        done = self.call(comment, "0" * 64)
+
+        assert done.returncode == 1
+        assert "did NOT match" in done.stderr
+        assert comment.read_text() == "<!-- ratchet -->\n**Promote.**\n"
+        assert not (comment.parent / "arguments").exists()
+
+    def test_without_a_checksum_it_is_not_even_fetched(self) -> None:
+        """The action runs CML only when it is given a checksum, and goes on to the API whatever becomes of it."""
+        cml, exactly_one = steps(ROOT / ".github" / "actions" / "comment" / "action.yml")
+
+        assert (cml["if"], cml["continue-on-error"]) == ("inputs.cml-sha256 != ''", True)
+        assert load(ROOT / ".github" / "actions" / "comment" / "action.yml")["inputs"]["cml-sha256"]["default"] == ""
+        assert "if" not in exactly_one
+        assert exactly_one["run"] == 'python -m ratchet comment --pr "$PR" "$FILE"'
