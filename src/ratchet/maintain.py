@@ -224,14 +224,14 @@ def _held(forge: Forge, book: ledger.Ledger, pull: Pull, description: str) -> di
         return nothing
     judged = settle.verdict_of(forge, book.listing(), pull)
     if judged is None:
-        raise RatchetError(f"pull request {pull.number}: has no verdict that could be accepted: {description}")
+        raise RatchetError(f"pull request {pull.number}: {description}\n{_ONLY}")
     if judged["hold"] not in settle.ACCEPTABLE:
-        raise RatchetError(
-            f"pull request {pull.number}: {judged['sentence']}\n"
-            "only a safe hold or a change of the judge can be accepted"
-        )
+        raise RatchetError(f"pull request {pull.number}: {judged['sentence']}\n{_ONLY}")
     names = ("model_digest", "lock_digest", "holdout", "hold")
     return {**{name: judged[name] for name in names}, "verdict": ledger.path_of(judged)}
+
+
+_ONLY = "only a safe hold or a change of the judge can be accepted"
 
 
 def _dispatch(forge: Forge, branch: str) -> None:

@@ -197,7 +197,12 @@ def _first(forge: Forge, root: Path) -> Candidate:
         "training.json": root / "model/training.json",
     }
     digest = bundle.digest(root / "bundle")
-    return Candidate(root / "bundle", digest, lock.digest_of(root), facts, None, None, str(verdict["sentence"]))
+    return Candidate(root / "bundle", digest, lock.digest_of(root), facts, None, None, _better(verdict["primary"]))
+
+
+def _better(primary: Record) -> str:
+    old, new, title = primary["champion"], primary["challenger"], primary["title"]
+    return f"{title} is {new:.4g}, that of the best baseline {old:.4g}."
 
 
 _LOCKED = "dvc.lock: what the pipeline makes of this commit"
