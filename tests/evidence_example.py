@@ -76,7 +76,7 @@ def evidence_of(outputs: Path, locked: str, folder: Path, **run: Any) -> Path:
 def told(folder: Path, outcome: str, **run: Any) -> Path:
     """Evidence without a model: "unchanged" or "failed"."""
     folder.mkdir(parents=True)
-    nothing = {"model_digest": None, "lock_digest": None, "seconds": 1.0, "stages": [], "failure": None}
+    nothing: dict[str, Any] = {"model_digest": None, "lock_digest": None, "seconds": 1.0, "stages": [], "failure": None}
     said = {"version": 1, "head_sha": SHA, "base_sha": SHA, "outcome": outcome, "champion": None, **nothing, **run}
     files.write_json(folder / "run.json", said)
     return summed(folder)

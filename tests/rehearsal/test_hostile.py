@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-import scenario
 from scenario import BETTER, alpha, gates, head, log, merges, runs, told, verdicts
 
 from rehearsal.desk import Desk
@@ -120,17 +116,6 @@ Path("build/evidence/judgement.json").write_text('{"outcome": "judged"}')
 """
 
 
-@pytest.fixture(scope="session")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return scenario.found(tmp_path_factory.mktemp("released") / "forge")
-
-
-@pytest.fixture
-def desk(released: Path, tmp_path: Path) -> Iterator[Desk]:
-    with scenario.opened(released, tmp_path / "forge") as opened:
-        yield opened
-
-
 def attack(desk: Desk, program: str, artifact: str = "evidence") -> int:
     """A fork whose report.yml runs a program of its own; the number of its pull request."""
     changes = {
@@ -146,7 +131,7 @@ def attack(desk: Desk, program: str, artifact: str = "evidence") -> int:
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        (NAN, "not finite"),
+        (NAN, "empty cells"),
         (FORGED, "The run's scores of the champion are not those that the champion gives"),
         (CHERRIES, "are missing"),
         (HUGE, "MB"),
