@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import report_example
@@ -107,7 +109,13 @@ class Place:
         """The steps after `settle`."""
         if found.comment is not None and found.pull_request is not None:
             self.forge.upsert_comment(found.pull_request, comment.MARKER, found.comment)
-        settle.conclude(self.forge, json.loads(json.dumps([vars(status) for status in found.statuses])))
+        self.conclude(found)
+
+    def conclude(self, found: Settled) -> None:
+        """The last step, which reads what `settle` has written."""
+        with TemporaryDirectory() as folder:
+            found.write(Path(folder))
+            settle.conclude(self.forge, json.loads(Path(folder, "statuses.json").read_text()))
 
     def states(self, sha: str) -> dict[str, str]:
         """Context to state of a commit."""
@@ -125,6 +133,10 @@ class Place:
     def verdicts(self) -> list[dict[str, Any]]:
         """The verdicts in the ledger, oldest first."""
         return ledger.Ledger(self.forge).listing().all_verdicts()
+
+    def claims(self) -> list[dict[str, Any]]:
+        """What the ledger holds of a fork's own scores."""
+        return ledger.Ledger(self.forge).listing().claims(self.pull.number)
 
     def comments(self) -> list[str]:
         """What stands under the pull request."""

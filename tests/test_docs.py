@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ratchet import judge
 from ratchet.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +21,8 @@ INDENTED = re.compile(r"(?:^(?: {4}|\t)[^\n]*\n?)+", re.MULTILINE)
 SPAN = re.compile(r"(`+)([^`].*?)\1")
 LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 SOURCE = re.compile(r"""<(?:img|a)\b[^>]*?\b(?:src|href)=["']([^"']+)""")
+PLACE = re.compile(r"(?:\.github|src|pipelines|rehearsal|tests|bench|docs)/[\w./-]*")
+WORKFLOWS = ROOT / ".github" / "workflows"
 
 
 def code(text: str) -> list[str]:
@@ -54,6 +58,20 @@ def links(text: str) -> list[str]:
     return [target for target in LINK.findall(prose) + SOURCE.findall(prose) if not re.match(r"[a-z]+:", target)]
 
 
+def places(text: str) -> list[str]:
+    """Paths of this repository that stand in a code span of their own."""
+    prose = INDENTED.sub("", FENCED.sub("", text))
+    return [content for _, content in SPAN.findall(prose) if PLACE.fullmatch(content)]
+
+
+def rights() -> dict[tuple[str, str], set[str]]:
+    """What docs/security.md says that a workflow's job may do."""
+    rows = re.findall(
+        r"^\| `(\w+\.yml)` \| `(\w+)` \| ([^|]+) \|", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE
+    )
+    return {(workflow, job): set(re.findall(r"`([^`]+)`", may)) for workflow, job, may in rows}
+
+
 class TestReading:
     """What counts as a command and as a link."""
 
@@ -74,6 +92,12 @@ class TestReading:
         page = '[a](docs/a.md#b) [c](https://example.org) `[d](e)` <img src="f.svg"> [g](#h)'
 
         assert links(page) == ["docs/a.md#b", "#h", "f.svg"]
+
+    def test_paths_are_code_spans_that_are_nothing_else(self) -> None:
+        """Neither those with a gap to be filled, nor what runs leave behind."""
+        page = "`src/ratchet/` and `docs/a.md`, not `python bench/b.py`, `adopt/…`, `build/c` or tests/d.py"
+
+        assert places(page) == ["src/ratchet/", "docs/a.md"]
 
     def test_anchors_are_as_github_makes_them(self) -> None:
         """Lower case, without punctuation, spaces as hyphens."""
@@ -102,6 +126,17 @@ class TestPages:
 
         assert broken == []
 
+    def test_every_path_exists(self, page: Path) -> None:
+        """Files and folders that a page names."""
+        assert [place for place in places(page.read_text()) if not (ROOT / place).exists()] == []
+
+    def test_every_workflow_exists(self, page: Path) -> None:
+        """By the name of its file."""
+        spans = [content for _, content in SPAN.findall(FENCED.sub("", page.read_text()))]
+        named_files = {span for span in spans if re.fullmatch(r"\w+\.yml", span)}
+
+        assert named_files - {"action.yml"} <= {path.name for path in WORKFLOWS.glob("*.yml")}
+
 
 class TestReadme:
     """The one page everybody reads."""
@@ -113,6 +148,38 @@ class TestReadme:
     def test_every_target_is_documented(self) -> None:
         """By a call of it."""
         assert targets() - named("make", README.read_text()) == set()
+
+    def test_every_module_has_its_place(self) -> None:
+        """Each module and package of the loop stands in *What is where*, and nothing else stands there."""
+        tree = README.read_text().partition("src/ratchet/ ")[2].partition("\n.github/")[0]
+        told = {name for line in tree.splitlines()[1:] for name in line.strip().partition("  ")[0].split()}
+
+        assert told == {
+            path.stem
+            for path in (ROOT / "src" / "ratchet").iterdir()
+            if path.suffix in {".py", ""} and path.stem[0] != "_"
+        }
+
+
+class TestSecurity:
+    """The two pages that say who decides."""
+
+    def test_rights_are_those_of_the_files(self) -> None:
+        """The table of workflows has every job, with the permissions that its file gives it."""
+        files = {path.name: yaml.safe_load(path.read_text()) for path in sorted(WORKFLOWS.glob("*.yml"))}
+
+        assert rights() == {
+            (name, key): {f"{scope}: {level}" for scope, level in job["permissions"].items()}
+            for name, content in files.items()
+            for key, job in content["jobs"].items()
+        }
+
+    def test_what_judges_is_listed(self) -> None:
+        """Every path and parameter whose change is a change of the judge."""
+        spans = {content for _, content in SPAN.findall((ROOT / "docs" / "pull-requests.md").read_text())}
+        keys = {f"{key}*" if key.endswith(".") else key for key in judge.POLICY}
+
+        assert {*judge.JUDGES, *judge.FREE, *keys} - spans == set()
 
 
 def test_make_help_shows_every_target() -> None:

@@ -127,19 +127,13 @@ def test_a_pull_request_is_read(place: Desk) -> None:
     assert found.url == f"{place.server.url}/{place.name}/pull/{made.number}"
 
 
-def test_a_pull_request_is_found_by_its_head(place: Desk) -> None:
-    """By branch and commit; a commit that is no longer the head finds nothing."""
+def test_pull_requests_are_found_by_their_head(place: Desk) -> None:
+    """By the branch, whatever they go to."""
     number = place.pull("faster").number
-    old = place.git.branch("faster")
-    new = place.commit("faster", {"params.yaml": "rate: 2\n"})
     client = place.client()
 
-    found = client.pull_of(place.name, "faster", new)
-
-    assert found is not None
-    assert found.number == number
-    assert client.pull_of(place.name, "faster", old) is None
-    assert client.pull_of(place.name, "slower") is None
+    assert [found.number for found in client.pulls_of(place.name, "faster")] == [number]
+    assert client.pulls_of(place.name, "slower") == []
 
 
 def test_a_forks_pull_request_is_found_although_runs_do_not_name_it(place: Desk) -> None:
@@ -147,13 +141,20 @@ def test_a_forks_pull_request_is_found_although_runs_do_not_name_it(place: Desk)
     here, there = place.pull("faster"), place.pull("faster", owner="bob")
     client = place.client()
 
-    found = client.pull_of(there.head_repository, "faster", there.head_sha)
+    (found,) = client.pulls_of(there.head_repository, "faster")
+    (own,) = client.pulls_of(place.name, "faster")
 
-    assert found is not None
     assert (found.number, found.is_fork) == (there.number, True)
-    own = client.pull_of(place.name, "faster")
-    assert own is not None
     assert own.number == here.number
+
+
+def test_a_commit_comes_whole_in_one_archive(place: Desk) -> None:
+    """Its files by path; one that is larger than it may be is refused."""
+    client, sha = place.client(), place.git.branch("main")
+
+    assert client.archive(sha, 1_000_000)["README.md"] == place.git.read(sha, "README.md")
+    with pytest.raises(ApiError, match="bytes|MB"):
+        client.archive(sha, 10)
 
 
 def test_closed_pull_requests_are_not_found(place: Desk) -> None:
@@ -164,7 +165,7 @@ def test_closed_pull_requests_are_not_found(place: Desk) -> None:
     with place.server.changing():
         made.state = "closed"
 
-    assert client.pull_of(place.name, "faster") is None
+    assert client.pulls_of(place.name, "faster") == []
     assert client.open_pulls() == []
     assert client.pull(made.number).is_open is False
 

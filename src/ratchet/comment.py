@@ -247,7 +247,8 @@ def _decision(case: _Case, verdict: Record) -> Section:
         said = re.sub(r"^Promote: ", "Promote, by the fork's own scores: ", sentence)
         return _top("wait", said, "Next: a maintainer adopts it.", _fork(case))
     top = _top(sections.TONES.get(word, "none"), sentence, *_next_step(case, word, str(hold)))
-    beside = (Callout("none", (Strong("From a fork."), " ", *_fork(case))),) if case.is_fork else ()
+    is_told = not case.is_fork or (word == "hold" and hold in {"safe", "judge changed"})
+    beside = () if is_told else (Callout("none", (Strong("From a fork."), " ", *_fork(case))),)
     return replace(top, blocks=(*top.blocks, *beside))
 
 
@@ -265,6 +266,8 @@ def _acceptance(acceptance: Record, how: Spans) -> Section:
 def _next_step(case: _Case, word: str, hold: str) -> tuple[str, Text]:
     if word == "promote":
         return "Next: merge.", ("The merge releases this very model. ", *_merge(case))
+    if word == "hold" and case.is_fork and hold in {"safe", "judge changed"}:
+        return "Next: a maintainer adopts it.", _fork(case)
     if word == "hold":
         return _after_hold(case, hold)
     if word == "block":
@@ -486,7 +489,7 @@ def _watch(links: Links) -> Spans:
 def _earlier(history: Sequence[Record], head_sha: str) -> Section:
     """Verdicts of other commits of the pull request, one line each, the newest first."""
     newest: dict[str, Record] = {}
-    verdicts = [record for record in history if record.get("kind") == "verdict"]
+    verdicts = [record for record in history if record.get("kind") in {"verdict", "claim"}]
     for record in sorted(verdicts, key=lambda record: str(record.get("at", ""))):
         sha = str(record.get("head_sha", ""))
         newest.pop(sha, None)

@@ -51,9 +51,10 @@ Read = Callable[[str], bytes | None]
 REPORT = ".github/workflows/report.yml"
 ARTIFACT = "evidence"
 LOOKS = 10  # how many looks ahead a judgement holds a verdict for: others may be recorded before it is
-JUDGES = (".dvc/", ".dvcignore", ".github/", "dvc.yaml", "pipelines/", "src/ratchet/")
-PROBLEM_JUDGES = ("__init__.py", "behaviour.py", "schema.py", "slices.py", "source.py")
+JUDGES = (".dvc/", ".github/", ".python-version", "dvc.yaml", "pipelines/", "pyproject.toml", "src/", "uv.lock")
+FREE = ("card.py", "features.py", "model.py")  # of the problem's package: what one proposes
 POLICY = ("problem", "gate.", "data.holdout", "data.checks.")
+LONGEST_VALUE = 1000  # characters
 LARGEST_FILE = 5_000_000  # bytes
 TOLERANCE = 1e-9  # between scores of one bundle on two machines
 
@@ -179,12 +180,9 @@ def changed_judges(
         policy: Main's parameters.
         proposed: The proposal's; None when they cannot be read, which is a change.
     """
-    own = tuple(f"src/{policy.problem}/{name}" for name in PROBLEM_JUDGES)
-    paths = [
-        path
-        for path in sorted({*base, *head})
-        if (path.startswith(JUDGES) or path in own) and base.get(path) != head.get(path)
-    ]
+    free = {f"src/{policy.problem}/{name}" for name in FREE}
+    changed = [path for path in sorted({*base, *head}) if base.get(path) != head.get(path) and path not in free]
+    paths = [path for path in changed if path.startswith(JUDGES) or path.endswith(".dvcignore")]
     if proposed is None:
         return [*paths, "params.yaml"]
     old, new = (params.flattened(one.model_dump(mode="json")) for one in (policy, proposed))
@@ -353,6 +351,12 @@ def _changed_params(proposal: Proposal) -> list[tuple[str, object, object]]:
     return [(key, old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
 
 
+def _short(value: object) -> object:
+    """A value of params.yaml as it fits into a judgement."""
+    text = json.dumps(value, default=str)
+    return value if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
 def _judges(proposal: Proposal) -> list[str]:
     contents = [{path: (e.mode, e.sha) for path, e in tree.entries.items()} for tree in (proposal.base, proposal.head)]
     try:
@@ -363,11 +367,12 @@ def _judges(proposal: Proposal) -> list[str]:
 
 
 def _lock(proposal: Proposal, text: str) -> Record:
-    """The lock digest, and the text to commit when the head's own lock says something else."""
+    """The lock digest, and the text to commit when the head's own lock says something else, or more."""
     digest = lock.digest(lock.parse(text), proposal.lasting)
-    own = proposal.head.read("dvc.lock") or b""
     try:
-        is_there = lock.digest(lock.parse(own.decode()), proposal.lasting) == digest
+        own = lock.parse(lock.as_dvc_writes((proposal.head.read("dvc.lock") or b"").decode()))
+        known = lock.parse((proposal.base_lock or b"").decode())
+        is_there = lock.digest(own, proposal.lasting) == digest and not lock.strangers(own, proposal.live, known)
     except (RatchetError, UnicodeDecodeError):
         is_there = False
     return {"lock_digest": digest, "lock": None if is_there else text}
@@ -409,7 +414,7 @@ def _judgement(proposal: Proposal, found: Finding) -> Record:
         "outcome": found.outcome,
         "reason": reason[:1000],
         "log": log[-4000:],
-        "judge_changed": _judges(proposal)[:50],
+        "judge_changed": [path[:500] for path in _judges(proposal)[:50]],
         "model_digest": None,
         "lock_digest": None,
         "lock": None,
@@ -418,7 +423,7 @@ def _judgement(proposal: Proposal, found: Finding) -> Record:
         "first_look": 1,
         "champion": None,
         "sides": {"champion": asdict(report.Side()), "challenger": asdict(report.Side())},
-        "params": [list(row) for row in changed],
+        "params": [[key[:300], _short(old), _short(new)] for key, old, new in changed[:500]],
         "stages": [],
         "seconds": 0.0,
         "links": {"report": None, "card": None},

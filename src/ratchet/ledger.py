@@ -6,6 +6,7 @@
 It is the branch `records`, which the API moves forward and never back:
 
     verdicts/<holdout>/<model>/pr12-345.1.json      of pull request 12, run 345, attempt 1
+    claims/pr12-345.1.json                          the same by a fork's own scores: no look, and nothing rests on it
     acceptances/pr12-678.json    adoptions/…    refreshes/…    releases/model-v1.json
 
 Both digests are cut to 16 digits. The paths alone say which models a holdout has judged: a *look* is one of these. It
@@ -36,6 +37,10 @@ DIGITS = 16
 """Digits of a digest in a path: enough that two never meet, few enough to read."""
 LIMIT = 1_000_000
 """Bytes of a record at most."""
+FEW = 20
+"""Records that are asked for one by one; after these the whole ledger comes at once, for requests are counted."""
+ARCHIVE = 500_000_000
+"""Bytes of the whole ledger at most."""
 TRIES = 12
 """How often a record is tried again when others are faster; each time, one of them got through."""
 
@@ -49,7 +54,7 @@ def record(kind: str, at: str, **fields: Any) -> Record:
     """A record of that kind.
 
     Args:
-        kind: "verdict", "acceptance", "adoption", "refresh" or "release".
+        kind: "verdict", "claim", "acceptance", "adoption", "refresh" or "release".
         at: When, from `now`.
         fields: What `record.schema.json` asks for of its kind.
 
@@ -60,7 +65,7 @@ def record(kind: str, at: str, **fields: Any) -> Record:
 
 
 def verdict(judgement: Mapping[str, Any], look: int, at: str) -> Record:
-    """The record of a judgement, as the look that it turned out to be.
+    """The record of a judgement, as the look that it turned out to be; of a fork's only as its claim.
 
     Args:
         judgement: In the shape of `judgement.schema.json`, with the outcome "judged".
@@ -74,7 +79,7 @@ def verdict(judgement: Mapping[str, Any], look: int, at: str) -> Record:
     copied = ("pull_request", "artifact", "model_digest", "lock_digest", "holdout", "champion", "judge_changed")
     head, run = judgement["head"], judgement["run"]
     return record(
-        "verdict",
+        "claim" if head["is_fork"] else "verdict",
         at,
         head_sha=head["sha"],
         head_repository=head["repository"],
@@ -105,17 +110,18 @@ def verdict_at(judgement: Mapping[str, Any], look: int) -> Mapping[str, Any]:
     return found
 
 
-def blob_name(text: str) -> str:
+def blob_name(text: str | bytes) -> str:
     """How git names a file of that content."""
-    content = text.encode()
+    content = text.encode() if isinstance(text, str) else text
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def path_of(entry: Mapping[str, Any]) -> str:
     """Where a record lies."""
-    if entry["kind"] == "verdict":
+    if entry["kind"] in {"verdict", "claim"}:
         run = f"pr{entry['pull_request']}-{entry['run']}.{entry['attempt']}.json"
-        return f"{verdicts_of(entry['holdout'], entry['model_digest'])}{run}"
+        is_claim = entry["kind"] == "claim"
+        return f"claims/{run}" if is_claim else f"{verdicts_of(entry['holdout'], entry['model_digest'])}{run}"
     if entry["kind"] == "release":
         return f"releases/{entry['tag']}.json"
     return f"{_FOLDERS[entry['kind']]}/pr{entry['pull_request']}-{entry['run']}.json"
@@ -194,6 +200,10 @@ class Listing:
         """The verdicts about a pull request, oldest first."""
         return self._records("verdicts/", f"pr{pull_request}-")
 
+    def claims(self, pull_request: int) -> list[Record]:
+        """What a fork's own scores would have come to, oldest first."""
+        return self._records("claims/", f"pr{pull_request}-")
+
     def all_verdicts(self) -> list[Record]:
         """All verdicts, oldest first."""
         return self._records("verdicts/")
@@ -253,10 +263,11 @@ class Ledger:
     def __init__(self, forge: Forge, sleep: Callable[[float], None] = time.sleep) -> None:
         self._forge, self._sleep = forge, sleep
         self._files: dict[str, bytes] = {}
+        self._head: str | None = None
 
     def listing(self) -> Listing:
         """The ledger as it is now."""
-        head = self._forge.branch(BRANCH)
+        self._head = head = self._forge.branch(BRANCH)
         return Listing(head, self._forge.tree(head) if head else {}, self._fetch)
 
     def look(self, holdout: str, model: str) -> int:
@@ -294,6 +305,9 @@ class Ledger:
         raise Moved(f"branch {BRANCH}: has moved {TRIES} times meanwhile\nrun it again")
 
     def _fetch(self, sha: str) -> bytes:
+        if sha not in self._files and len(self._files) >= FEW and self._head is not None:
+            whole = self._forge.archive(self._head, ARCHIVE)
+            self._files.update({blob_name(content): content for content in whole.values()})
         if sha not in self._files:
             self._files[sha] = self._forge.blob(sha, LIMIT)
         return self._files[sha]

@@ -59,7 +59,8 @@ def accept(forge: Forge, number: int, deed: Deed) -> str:
         **held,
     )
     book.append(record)
-    settle.conclude(forge, [settle.accepted(pull.head_sha, record, status.url)])
+    green = settle.accepted(pull.head_sha, record, status.url)
+    settle.conclude(forge, {"statuses": [green], "inherits": None})
     body = forge.marked_comment(number, comment.MARKER)
     if body is not None:
         forge.upsert_comment(number, comment.MARKER, comment.accepted(body, record))
@@ -75,8 +76,15 @@ def adopt(forge: Forge, number: int, deed: Deed) -> str:
     pull = _open(forge, number)
     if not pull.is_fork:
         raise RatchetError(f"pull request {number}: is a branch of this repository already; there is nothing to adopt")
+    from ratchet.forge import ApiError
+
     branch = f"adopt/{number}-{pull.head_sha[:12]}"
-    forge.create_branch(branch, pull.head_sha)
+    try:
+        forge.create_branch(branch, pull.head_sha)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        raise RatchetError(f"pull request {number}: {error}\n{_WORKFLOWS}") from error
     body = f"Adopts pull request #{number}, commit {pull.head_sha}: its model is trained and judged here."
     new = forge.create_pull(pull.title, branch, pull.base_branch, body)
     ledger.Ledger(forge).append(
@@ -167,7 +175,7 @@ class Git:
         done = self._done(arguments, variables)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RatchetError(f"git {arguments[0]}: {last}")
+            raise RatchetError(f"git {arguments[0]}: {last}" + (f"\n{_WORKFLOWS}" if "workflow" in last else ""))
         return done.stdout.strip()
 
     def is_ancestor(self, old: str, new: str) -> bool:
@@ -222,6 +230,10 @@ def _held(forge: Forge, book: ledger.Ledger, pull: Pull, description: str) -> di
     nothing = {"model_digest": None, "lock_digest": None, "holdout": None, "verdict": None, "hold": "judge changed"}
     if description == settle.JUDGE_CHANGED:
         return nothing
+    if pull.is_fork:
+        raise RatchetError(
+            f"pull request {pull.number}: its scores are the fork's own\nadopt it, and it is judged here"
+        )
     judged = settle.verdict_of(forge, book.listing(), pull)
     if judged is None:
         raise RatchetError(f"pull request {pull.number}: {description}\n{_ONLY}")
@@ -232,6 +244,11 @@ def _held(forge: Forge, book: ledger.Ledger, pull: Pull, description: str) -> di
 
 
 _ONLY = "only a safe hold or a change of the judge can be accepted"
+
+
+_WORKFLOWS = (
+    "if it brings new files into .github/workflows, no token of a workflow may: a person has to push the branch"
+)
 
 
 def _dispatch(forge: Forge, branch: str) -> None:

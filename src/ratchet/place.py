@@ -25,7 +25,10 @@ class Place:
 
 
 def find(forge: Forge, repository: str, branch: str, sha: str) -> Place | None:
-    """The open pull request whose head a run saw; None when the head has moved on, or there is none.
+    """The open pull request into the default branch whose head a run saw; None when the head has moved on.
+
+    None, too, when the head is offered to several branches, because a run does not say for which it was made, and when
+    it is a fork's copy of a commit that one of our own pull requests has: statuses belong to commits.
 
     Args:
         forge: With a token that reads.
@@ -33,8 +36,11 @@ def find(forge: Forge, repository: str, branch: str, sha: str) -> Place | None:
         branch: Of that repository.
         sha: The commit.
     """
-    pull = forge.pull_of(repository, branch)
-    if pull is None:
+    found = forge.pulls_of(repository, branch)
+    if len(found) != 1 or found[0].base_branch != forge.default_branch:
+        return None
+    pull = found[0]
+    if pull.is_fork and any(own.head_sha == sha for own in forge.open_pulls() if not own.is_fork):
         return None
     is_child = pull.head_sha != sha and is_lock_child(forge.commit(pull.head_sha), sha)
     return Place(pull, is_child) if is_child or pull.head_sha == sha else None

@@ -23,7 +23,7 @@ from ratchet.errors import RatchetError
 from ratchet.evidence import Champion
 
 if TYPE_CHECKING:
-    from ratchet.forge import Forge
+    from ratchet.forge import Forge, Release
 
 Record = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def fetch(forge: Forge, folder: Path, facts: Sequence[str] = ()) -> Champion | N
     Raises:
         RatchetError: The release holds no bundle, or not one that can be used.
     """
-    found = forge.latest_release()
+    found = newest(forge)
     if found is None:
         return None
     asset = found.asset(BUNDLE)
@@ -79,6 +79,12 @@ def fetch(forge: Forge, folder: Path, facts: Sequence[str] = ()) -> Champion | N
     return Champion(found.tag, folder / "bundle")
 
 
+def newest(forge: Forge) -> Release | None:
+    """The newest release of a model; other releases of the repository are none of ours."""
+    published = [entry for entry in forge.releases() if not entry.draft and _number(entry.tag)]
+    return max(published, key=lambda entry: _number(entry.tag), default=None)
+
+
 def release(forge: Forge, run: int, root: Path = Path()) -> str:
     """Release what main's dvc.lock names, unless that is released already.
 
@@ -93,9 +99,8 @@ def release(forge: Forge, run: int, root: Path = Path()) -> str:
     Raises:
         RatchetError: The lock was never judged, the judged bytes are gone or differ, or a first model is too weak.
     """
-    newest = forge.latest_release()
     book = ledger.Ledger(forge)
-    if newest is None:
+    if newest(forge) is None:
         return _publish(forge, book, _first(forge, root), run, root)
     digest = lock.digest_of(root)
     listing = book.listing()
@@ -255,7 +260,7 @@ def _judged(forge: Forge, listing: ledger.Listing, digest: str, scratch: Path) -
 
 def _passed(listing: ledger.Listing, digest: str) -> Iterator[Record]:
     """Verdicts about a lock that let it pass, newest first: promoted, or held and accepted."""
-    about = [entry for entry in listing.all_verdicts() if entry["lock_digest"] == digest]
+    about = [entry for entry in listing.all_verdicts() if entry["lock_digest"] == digest]  # claims are not among them
     accepted = {entry["verdict"] for entry in listing.acceptances()}
     for entry in reversed(about):
         if entry["verdict"] == "promote" or ledger.path_of(entry) in accepted:

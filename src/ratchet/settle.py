@@ -10,10 +10,10 @@ step looks at what is there before it writes, so that a second run of the same e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet import comment, files, ledger, schemas
 from ratchet.errors import RatchetError
@@ -88,10 +88,12 @@ class Settled:
     pull_request: int | None = None
     comment: str | None = None
     statuses: tuple[Status, ...] = ()
+    inherits: tuple[str, str] | None = None  # a commit and the one on top of it that takes over its `ci-gate`
 
     def write(self, folder: Path) -> None:
         """Write statuses.json, and comment.md when there is something to say."""
-        files.write_json(folder / "statuses.json", [asdict(status) for status in self.statuses])
+        statuses = [asdict(status) for status in self.statuses]
+        files.write_json(folder / "statuses.json", {"statuses": statuses, "inherits": self.inherits})
         if self.comment is not None:
             files.write_text(folder / "comment.md", self.comment)
 
@@ -116,14 +118,8 @@ def settle(forge: Forge, event: Record, judgement: Record | None, links: comment
     if context == CI:
         return Settled(None, None, _ci(forge, run, place))
     if place is None:
-        return Settled(None, None, _superseded(forge, run))
-    history = ledger.Ledger(forge).listing().verdicts(place.pull.number)
-    facts = comment.Facts(replace(links, run=run.url), place.pull.number, run.sha, history)
-    if run.action == "requested":
-        return _requested(forge, run, place, facts)
-    if judgement is None:
-        return _unjudged(forge, run, place, facts)
-    return _judged(forge, run, place, check(judgement, run, place.pull.number), facts)
+        return Settled(None, None, _superseded(forge, run, MODEL))
+    return _report(forge, run, place, judgement, links)
 
 
 def read(path: Path) -> Record:
@@ -178,7 +174,7 @@ def _obstacle(judgement: Record, verdict: Record | None, acceptance: Record | No
         return str(judgement["reason"])
     if judgement["head"]["is_fork"] and (verdict is not None or not has_lock):
         return "A fork's scores are its own: a maintainer adopts the proposal, and it is judged here"
-    if not has_lock and (verdict is None or may_commit(judgement, verdict)):
+    if not has_lock and may_pass(verdict):
         return "The judged dvc.lock is not in this commit"
     if verdict is None:
         return JUDGE_CHANGED if judgement["judge_changed"] and acceptance is None else None
@@ -186,11 +182,16 @@ def _obstacle(judgement: Record, verdict: Record | None, acceptance: Record | No
     return None if verdict["verdict"] == "promote" or is_accepted else str(verdict["sentence"])
 
 
+def may_pass(verdict: Record | None) -> bool:
+    """Whether a verdict, or that there was nothing to compare, lets a proposal be merged, if need be accepted."""
+    return verdict is None or verdict["verdict"] == "promote" or verdict["hold"] in ACCEPTABLE
+
+
 def may_commit(judgement: Record, verdict: Record | None) -> bool:
     """Whether the judged lock goes to the branch: it is ours, and with it the proposal may be merged or accepted."""
     if judgement["lock"] is None or judgement["head"]["is_fork"] or judgement["outcome"] in {"failed", "rejected"}:
         return False
-    return verdict is None or verdict["verdict"] == "promote" or verdict["hold"] in ACCEPTABLE
+    return may_pass(verdict)
 
 
 def accepted(sha: str, acceptance: Record, url: str) -> Record:
@@ -210,37 +211,51 @@ def verdict_of(forge: Forge, listing: ledger.Listing, pull: Pull) -> Record | No
     return newest if is_child and forge.tree(pull.head_sha)[LOCK].sha == newest["lock_blob"] else None
 
 
-def conclude(forge: Forge, statuses: Sequence[Record]) -> None:
-    """Set statuses, in their order."""
-    for status in statuses:
+def conclude(forge: Forge, concluded: Record) -> None:
+    """Set statuses, in their order; what is inherited is read now, for it may have changed meanwhile."""
+    for status in concluded["statuses"]:
         forge.set_status(status["sha"], status["context"], status["state"], status["description"], status["url"])
+    if concluded["inherits"]:
+        parent, child = concluded["inherits"]
+        known = forge.statuses(parent).get(CI)
+        if known is not None:
+            forge.set_status(child, CI, known.state, known.description, known.url)
 
 
 def conclude_failed(forge: Forge, event: Record, url: str) -> None:
     """Say on the commit that verdict.yml itself failed, so that nothing waits for ever."""
     run = Happened.of(event)
-    if run.path in WORKFLOWS:
+    place = find(forge, run.repository, run.branch, run.sha)
+    if run.path in WORKFLOWS and place is not None:
         reason = "The verdict could not be written: run it again (its log says why)"
-        forge.set_status(run.sha, WORKFLOWS[run.path], "error", reason, url)
+        for sha in _commits(run, place):
+            forge.set_status(sha, WORKFLOWS[run.path], "error", reason, url)
+
+
+def _commits(run: Happened, place: Place) -> list[str]:
+    """The commit of a run, and the one that only brought dvc.lock on top of it."""
+    return [run.sha, place.pull.head_sha] if place.is_lock_child else [run.sha]
 
 
 def _ci(forge: Forge, run: Happened, place: Place | None) -> tuple[Status, ...]:
-    """`ci-gate` of the commit, and of the one that only brought dvc.lock on top of it."""
-    state, description = _ci_gate(run)
-    if run.action == "requested" and _is_over(forge, run):
+    """`ci-gate`: a commit that changes only dvc.lock is as good as its parent for tests and linters."""
+    if place is None:
+        return _superseded(forge, run, CI)
+    if run.action != "completed" and _is_over(forge, run):
         return ()
-    shas = [run.sha, *([place.pull.head_sha] if place and place.is_lock_child else [])]
-    return tuple(Status(sha, CI, state, description, run.url) for sha in shas)
+    state, description = _ci_gate(run)
+    return tuple(Status(sha, CI, state, description, run.url) for sha in _commits(run, place))
 
 
 def _ci_gate(run: Happened) -> tuple[State, str]:
-    if run.action == "requested":
+    if run.action != "completed":
         return "pending", "Tests and linters are running"
-    if run.conclusion == "success":
-        return "success", "Tests and linters pass"
-    if run.conclusion == "failure":
-        return "failure", "Tests or linters fail"
-    return "error", f"ci.yml ended as {run.conclusion}: run it again"
+    known: dict[str | None, tuple[State, str]] = {
+        "success": ("success", "Tests and linters pass"),
+        "failure": ("failure", "Tests or linters fail"),
+        "action_required": ("pending", "A maintainer has to approve the run"),
+    }
+    return known.get(run.conclusion, ("error", f"ci.yml ended as {run.conclusion}: run it again"))
 
 
 def _is_over(forge: Forge, run: Happened) -> bool:
@@ -249,27 +264,44 @@ def _is_over(forge: Forge, run: Happened) -> bool:
     return now.attempt > run.attempt or now.conclusion is not None
 
 
-def _superseded(forge: Forge, run: Happened) -> tuple[Status, ...]:
-    """A commit that is no pull request's head any more waits for nothing."""
-    waiting = forge.statuses(run.sha).get(MODEL)
-    if run.action == "requested" or waiting is None or waiting.state != "pending":
+def _superseded(forge: Forge, run: Happened, context: str) -> tuple[Status, ...]:
+    """A commit of ours that is no pull request's head any more waits for nothing."""
+    if run.action != "completed" or run.repository != forge.repository:
         return ()
-    return (Status(run.sha, MODEL, "error", "Not judged: this commit is no longer the head of its branch", run.url),)
+    waiting = forge.statuses(run.sha).get(context)
+    if waiting is None or waiting.state != "pending":
+        return ()
+    return (Status(run.sha, context, "error", "Not judged: this commit is no longer the head of its branch", run.url),)
 
 
-def _requested(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
+def _report(forge: Forge, run: Happened, place: Place, judgement: Record | None, links: comment.Links) -> Settled:
+    listing = ledger.Ledger(forge).listing()
+    history = [*listing.verdicts(place.pull.number), *listing.claims(place.pull.number)]
+    facts = comment.Facts(replace(links, run=run.url), place.pull.number, run.sha, history)
+    if run.action != "completed":
+        return _begun(forge, run, place, facts)
+    if run.conclusion == "action_required":
+        waits = Status(place.pull.head_sha, MODEL, "pending", "A maintainer has to approve the run", run.url)
+        return Settled(place.pull.number, comment.pending(facts), (waits,))
+    if judgement is None:
+        return _unjudged(forge, run, place, facts)
+    return _judged(forge, run, place, check(judgement, run, place.pull.number), facts)
+
+
+def _begun(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
     if _is_over(forge, run):
         return Settled()
     waits = Status(place.pull.head_sha, MODEL, "pending", "report.yml trains and scores", run.url)
-    conclude(forge, [asdict(waits)])  # at once: the comment takes a moment, and the old verdict must not stand
+    # At once: the comment takes a moment, and the old verdict must not stand.
+    conclude(forge, {"statuses": [asdict(waits)], "inherits": None})
     return Settled(place.pull.number, comment.pending(facts), (waits,))
 
 
 def _unjudged(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
     """The run ended, and the judge did not speak."""
-    newest = max(forge.runs(Path(run.path).name, run.branch, run.sha), key=lambda other: other.id, default=None)
-    if newest is not None and newest.id > run.id:  # its own events say the rest
-        return Settled()
+    of_commit = forge.runs(Path(run.path).name, run.branch, run.sha)
+    if any(other.id > run.id and other.head_repository == run.repository for other in of_commit):
+        return Settled()  # the events of the newer run say the rest
     ended = "was cancelled" if run.conclusion == "cancelled" else f"ended as {run.conclusion}"
     reason = f"report.yml {ended}, and could not be judged. Run it again; its log says more."
     status = Status(place.pull.head_sha, MODEL, "error", reason, run.url)
@@ -290,18 +322,18 @@ def _judged(forge: Forge, run: Happened, place: Place, judgement: Record, facts:
         try:
             lock_commit = forge.commit_files(run.branch, run.sha, {LOCK: judgement["lock"].encode()}, MESSAGE)
         except Moved:
-            return Settled(None, None, _superseded(forge, run))
+            return Settled(None, None, _superseded(forge, run, MODEL))
     head = lock_commit or run.sha
     has_lock = _lock_at(forge, head) == _judged_lock(forge, judgement)
     state, description = model_gate(judgement, verdict, acceptance, has_lock=has_lock)
     statuses = [Status(head, MODEL, state, description, run.url)]
     if lock_commit:
         elsewhere = f"Judged; the lock that belongs to it came with {lock_commit[:8]}"
-        statuses = [Status(run.sha, MODEL, "failure", elsewhere, run.url), *_inherited(forge, run, head), *statuses]
+        statuses = [Status(run.sha, MODEL, "failure", elsewhere, run.url), *statuses]
     look = record["look"] if record else 1
     history = [*facts.history, *([record] if record and record not in facts.history else [])]
     body = comment.render(judgement, look, history, acceptance, facts.links, lock_commit)
-    return Settled(pull.number, body, tuple(statuses))
+    return Settled(pull.number, body, tuple(statuses), (run.sha, lock_commit) if lock_commit else None)
 
 
 def _lock_at(forge: Forge, sha: str) -> str | None:
@@ -313,14 +345,6 @@ def _judged_lock(forge: Forge, judgement: Record) -> str | None:
     """What git calls the judged lock: the text that is to be committed, or what the judged commit itself has."""
     text = judgement["lock"]
     return _lock_at(forge, judgement["head"]["sha"]) if text is None else ledger.blob_name(text)
-
-
-def _inherited(forge: Forge, run: Happened, child: str) -> list[Status]:
-    """A commit that changes only dvc.lock is as good as its parent for tests and linters."""
-    of_parent = forge.statuses(run.sha).get(CI)
-    if of_parent is None:
-        return []
-    return [Status(child, CI, cast("State", of_parent.state), of_parent.description, of_parent.url)]
 
 
 def _recorded(forge: Forge, judgement: Record) -> Record | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -130,15 +132,14 @@ class Forge:
         parameters = {"state": "open"} | ({"base": base} if base else {})
         return [Pull.of(data) for data in self._pages("/pulls", **parameters)]
 
-    def pull_of(self, head_repository: str, branch: str, sha: str | None = None) -> Pull | None:
-        """The open pull request whose head is that branch of that repository; and still is that commit, when given.
+    def pulls_of(self, head_repository: str, branch: str) -> list[Pull]:
+        """The open pull requests whose head is that branch of that repository, whatever they go to.
 
-        The only way from a run to its pull request that also works for forks. One into the default branch comes first.
+        The only way from a run to its pull request that also works for forks.
         """
         head = f"{head_repository.partition('/')[0]}:{branch}"
         found = [Pull.of(data) for data in self._pages("/pulls", state="open", head=head)]
-        fits = [p for p in found if p.head_repository == head_repository and sha in {None, p.head_sha}]
-        return min(fits, key=lambda p: (p.base_branch != self.default_branch, p.number), default=None)
+        return [pull for pull in found if pull.head_repository == head_repository]
 
     def create_pull(self, title: str, head: str, base: str, body: str = "") -> Pull:
         """Open a pull request from a branch of this repository; the one that is open already, if there is one."""
@@ -383,6 +384,22 @@ class Forge:
         return [Run.of(d) for d in self._get(f"/actions/workflows/{workflow}/runs", **asked)["workflow_runs"]]
 
     # --- releases
+
+    def archive(self, sha: str, limit: int) -> dict[str, bytes]:
+        """Every file of a commit by its path, in one request; at most `limit` bytes, packed and unpacked.
+
+        Raises:
+            ApiError: It is larger, or cannot be had.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            packed = Path(scratch, "commit.tar.gz")
+            self._api.download(f"{self._root}/tarball/{sha}", packed, limit)
+            with tarfile.open(packed) as opened:
+                members = [member for member in opened if member.isfile()]
+                if sum(member.size for member in members) > limit:
+                    raise ApiError(f"commit {sha[:10]}: has more than {limit / 1e6:.0f} MB")
+                read = {member.name.partition("/")[2]: opened.extractfile(member) for member in members}
+                return {path: file.read() for path, file in read.items() if file}
 
     def latest_release(self) -> Release | None:
         """The newest published release; None when there is none."""
