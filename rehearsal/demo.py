@@ -24,8 +24,6 @@ from rehearsal.forge import Run
 
 STAGE = project.ROOT / "build" / "demo"
 PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
-FEW_TESTS = ("tests/conftest.py", "tests/flights/test_schema.py", "tests/rehearsal/test_runner_expressions.py")
-"""Enough for ci.yml to have something to run; all of them take minutes."""
 MORE_PERIODS = [*PERIODS, "2013-05", "2013-06", "2013-07"]
 
 
@@ -77,7 +75,7 @@ def found(desk: Desk, teller: Teller) -> None:
     """An empty repository gets its first champion."""
     say("A new repository. Its first push trains the first champion, which must beat its baselines.")
     source = STAGE / "project"
-    project.copy(source, without=("tests/", "bench/", "docs/"), but=FEW_TESTS)
+    project.copy(source, without=project.LONG, but=project.FEW_TESTS)
     params.edit(source / "params.yaml", {"data.periods": PERIODS})
     desk.found(source)
     desk.wait()

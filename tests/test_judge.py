@@ -230,7 +230,6 @@ class TestUnchanged:
     )
     def test_a_lock_with_something_smuggled_in_is_replaced(self, court: Court, more: str) -> None:
         """The lock digest does not see stages that are not live, and the last of two equal keys is not the first."""
-        # FAILS: only the digest of the live stages is compared. Patch 13.
         honest = repository_of(court.outputs / "weak", WEAK)["dvc.lock"]
         text = honest.replace("stages:\n", f"stages:\n{more}")
         run = court.propose({"dvc.lock": text})
@@ -374,7 +373,6 @@ class TestRejected:
 
     def test_a_value_that_is_very_long_does_not_stop_the_judge(self, court: Court) -> None:
         """A judgement is bounded, and says what is wrong all the same."""
-        # FAILS: the judgement's own shape refuses a text of more than 4000 characters. Patch 14.
         given = params_of(court.outputs / "weak", WEAK)
         given["model"]["note"] = "x" * 5000
         run = court.propose({"params.yaml": yaml.safe_dump(given)})
@@ -518,7 +516,6 @@ class TestWhichRun:
 
     def test_a_proposal_to_another_branch_is_not_judged(self, court: Court) -> None:
         """The policy is main's; a branch of one's own would bring a milder one, for the same commit."""
-        # FAILS: the base is whatever branch the pull request names. Patch 16.
         court.desk.commit("mild", {"README.md": "mild\n"})
         sha = court.desk.commit("change", {"README.md": "one\n"})
         court.desk.client().create_pull("Try it", "change", "mild")

@@ -209,7 +209,6 @@ class TestAccept:
 
     def test_a_forks_scores_cannot_be_accepted(self, fork: Place) -> None:
         """They are its own, also where it brought the lock that belongs to them: it has to be adopted first."""
-        # FAILS: nothing asks whether it is a fork's. Patch 9.
         fork.push({"dvc.lock": LOCK})
         settled(fork, "safe", lock=None)
 

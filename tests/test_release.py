@@ -313,7 +313,6 @@ class TestMerge:
 
     def test_a_forks_own_verdict_releases_nothing(self, merged: Yard) -> None:
         """Its scores are its own: the adopted run's verdict counts, and its artifact is released."""
-        # FAILS: a promotion in the ledger counts whoever made the evidence. Patch 18.
         head = {"sha": "5eed" * 10, "repository": "bob/flights", "branch": "change", "is_fork": True}
         merged.judged("good", head=head)
 
@@ -446,7 +445,6 @@ class TestFetch:
 
     def test_a_release_of_something_else_is_no_champion(self, merged: Yard, tmp_path: Path) -> None:
         """People release code, too: the tags of models begin with model-v."""
-        # FAILS: the newest release is taken, whatever it is. Patch 21.
         merged.client.create_release("v0.1.0", str(merged.desk.git.branch("main")), "The code", "", [])
 
         champion = release.fetch(merged.client, tmp_path / "champion")
