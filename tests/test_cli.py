@@ -403,7 +403,6 @@ class TestEnvironment:
         assert done.is_told, done.err
         assert done.err.startswith("error: GITHUB_TOKEN: is not set\n")
 
-    # FAILS with a KeyError. Patch 25.
     @pytest.mark.parametrize("arguments", [["settle"], ["conclude", "--failed", "settled"]], ids=["settle", "conclude"])
     def test_a_verb_without_its_event_says_so(self, arguments: list[str], job: Callable[..., Ended]) -> None:
         """It is run by hand, outside of a workflow."""
@@ -414,7 +413,6 @@ class TestEnvironment:
 
     def test_a_run_that_is_no_number_is_told(self, job: Callable[..., Ended]) -> None:
         """Someone set it by hand."""
-        # FAILS with a ValueError. Patch 25.
         done = job("release", GITHUB_REPOSITORY="ada/flights", **TOKEN, GITHUB_RUN_ID="x")
 
         assert done.is_told, done.err

@@ -153,7 +153,7 @@ def test_a_commit_comes_whole_in_one_archive(place: Desk) -> None:
     client, sha = place.client(), place.git.branch("main")
 
     assert client.archive(sha, 1_000_000)["README.md"] == place.git.read(sha, "README.md")
-    with pytest.raises(ApiError, match="bytes|MB"):
+    with pytest.raises(ApiError, match=r"bytes|MB"):
         client.archive(sha, 10)
 
 

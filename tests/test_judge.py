@@ -382,7 +382,6 @@ class TestRejected:
 
     def test_github_that_fails_is_no_fault_of_the_proposal(self, court: Court) -> None:
         """The judge fails, so that it is run again; nothing is said about the evidence."""
-        # FAILS: an ApiError is a RatchetError, so the proposal is rejected. Patch 15.
         run = court.propose_good()
         court.hand_in(run)
         court.desk.fails("GET", r"/artifacts/\d+/zip", 502, times=99)

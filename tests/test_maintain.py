@@ -278,7 +278,6 @@ class TestAdopt:
 
     def test_one_that_is_adopted_already_is_no_error(self, fork: Place) -> None:
         """Pressed again after the lock came to the branch: it says where it is."""
-        # FAILS: `Moved`, and running it again never helps. Patch 10.
         maintain.adopt(fork.forge, fork.pull.number, DEED)
         branch = f"adopt/{fork.pull.number}-{fork.head[:12]}"
         fork.desk.commit(branch, {"dvc.lock": LOCK})
@@ -386,7 +385,6 @@ class TestRefresh:
         self, place: Place, events: list[Event], tmp_path: Path
     ) -> None:
         """A push by a workflow starts nothing: without the dispatch the new head would never be judged."""
-        # FAILS: the second time says that it has all of main already. Patch 11.
         place.desk.commit("main", {"docs.md": "# Docs\n"})
         root = clone(place, tmp_path / "root")
         place.desk.fails("POST", r"/git/(trees|refs)", 502, times=99)
@@ -478,7 +476,6 @@ class TestGit:
 
     def test_a_commit_that_is_not_there_is_told(self, place: Place, tmp_path: Path) -> None:
         """By the command that could not find it."""
-        # FAILS: git 2.39 ends merge-tree with 1, as for a conflict, and read-tree is blamed. Patch 12.
         git = Git(place.forge, clone(place, tmp_path / "root"))
 
         with pytest.raises(RatchetError, match="git merge-tree: "):

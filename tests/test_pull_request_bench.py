@@ -57,6 +57,16 @@ def test_a_stage_lasts_until_the_next_one_or_until_dvc_is_done(bench) -> None:
     assert bench.stage_seconds(LOG) == 4.0 + 1.5 + 1.0
 
 
+def test_what_makes_environments_can_be_taken_out(bench) -> None:
+    """Ours are called setup, the recipe's are a Python and what pip installs."""
+    rows = {bench.STAGES: 10.0, "report: setup": 1.0, "verdict: write: setup": 2.0, "report: upload": 0.5}
+    installed = {"recipe: setup-python": 3.0, "recipe: pip install": 90.0, "recipe: Report": 2.0}
+
+    assert bench.Measured(rows, 12.5, "").bare == 9.5
+    assert bench.Measured(installed, 95.0, "").bare == 2.0
+    assert bench.Measured(rows, 12.5, "").beyond == 3.5
+
+
 def test_a_step_that_trains_is_before_in_and_after_its_stages(bench) -> None:
     """Where the seconds of the stages are known, they count; otherwise those of the log."""
     known = bench.split("Train and score", 13.5, LOG, 6.0)

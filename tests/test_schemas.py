@@ -75,7 +75,6 @@ def test_what_has_its_shape_is_given_back() -> None:
 )
 def test_what_has_not_is_refused_with_the_place(change: dict[str, Any], message: str) -> None:
     """One line of at most a few hundred characters, whatever the value."""
-    # FAILS for the digest with a newline: `$` matches before it. Patch 23.
     with pytest.raises(RatchetError, match=message) as caught:
         schemas.validated("judgement", {**report_example.judgement(), **change})
 

@@ -276,7 +276,6 @@ class TestRequested:
 
     def test_its_last_step_does_not_undo_a_verdict_that_came_meanwhile(self, place: Place) -> None:
         """Commenting takes a while: what *requested* sets last must not be older than what *completed* has set."""
-        # FAILS: the pending status is set at once and again by `conclude`. Patch 2.
         run = place.run()
         early = settle.settle(place.forge, place.event(run, "requested"), None, place.links)
         place.desk.server.close_run(run, "success")
@@ -410,7 +409,6 @@ class TestCi:
 
     def test_a_lock_that_a_person_pushed_has_tests_of_its_own(self, place: Place) -> None:
         """They fail on the new lock; those of its parent, which end later, do not turn it green."""
-        # FAILS: any commit that changes only dvc.lock inherits, also one with a run of its own. Patch 4.
         running = place.run(CI)
         child = place.push({"dvc.lock": "stages: {forged: {}}\n"})
         _, event = place.ended(CI, "failure")
@@ -585,7 +583,6 @@ class TestJudged:
 
     def test_whether_it_is_a_fork_is_githubs_word(self, fork: Place) -> None:
         """A judgement that says otherwise is refused: the judge has read what a stranger wrote."""
-        # FAILS: `is_fork` is taken from the judgement. Patch 5.
         run, event = fork.ended()
         lie = fork.judgement(run)
         lie["head"] = {**lie["head"], "is_fork": False, "repository": fork.desk.name}
@@ -755,7 +752,6 @@ class TestUnjudged:
 
     def test_a_newer_attempt_says_the_rest_too(self, place: Place) -> None:
         """Someone runs it again before this event is looked at."""
-        # FAILS: only the number of the run is compared. Patch 6.
         run = place.run()
         place.settle(place.event(run, "requested"))
         place.desk.server.close_run(run, "cancelled")
@@ -921,7 +917,6 @@ class TestVerdictOf:
 
     def test_there_is_none_where_the_lock_was_deleted(self, place: Place) -> None:
         """A commit that changes dvc.lock alone may also take it away."""
-        # FAILS with a KeyError. Patch 8.
         place.push({"dvc.lock": "schema: '2.0'\n"})
         run, event = place.ended()
         place.delete("dvc.lock")

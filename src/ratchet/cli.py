@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from ratchet.errors import told_to_the_user
+from ratchet.errors import RatchetError, told_to_the_user
 
 _FOLDER = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+MOST_REASON = 2000
 
 
 class _Loop(click.Group):
@@ -197,7 +199,7 @@ def settle(judgement: Path | None, out: Path) -> None:
     Reads the event from GITHUB_EVENT_PATH. Writes the record and dvc.lock through the API; comment.md and statuses.json
     are for the steps after it.
     """
-    from ratchet import comment, files, settle
+    from ratchet import comment, settle
     from ratchet.forge import Forge
 
     forge = Forge.from_environment()
@@ -207,7 +209,7 @@ def settle(judgement: Path | None, out: Path) -> None:
     found = None
     if judgement is not None and judgement.exists():
         found = settle.read(judgement)
-    settled = settle.settle(forge, files.read_json(Path(os.environ["GITHUB_EVENT_PATH"])), found, links)
+    settled = settle.settle(forge, _event(), found, links)
     settled.write(out)
     _output("pr", settled.pull_request or "")
     _output("comment", "true" if settled.comment else "false")
@@ -236,8 +238,7 @@ def conclude(folder: Path, *, failed: bool) -> None:
 
     forge = Forge.from_environment()
     if failed:
-        event = files.read_json(Path(os.environ["GITHUB_EVENT_PATH"]))
-        settle.conclude_failed(forge, event, f"{forge.server_url}/{forge.repository}/actions/runs/{_run()}")
+        settle.conclude_failed(forge, _event(), f"{forge.server_url}/{forge.repository}/actions/runs/{_run()}")
     else:
         settle.conclude(forge, files.read_json(folder / "statuses.json"))
 
@@ -292,13 +293,28 @@ def _maintain(action: str, number: int, reason: str) -> None:
 
     forge = Forge.from_environment()
     who = os.environ.get("GITHUB_TRIGGERING_ACTOR") or os.environ.get("GITHUB_ACTOR") or forge.login
+    if len(reason) > MOST_REASON:
+        raise RatchetError(f"--reason: has {len(reason)} characters; at most {MOST_REASON} fit into the record")
     deed = maintain.Deed(who, reason, _run())
     click.echo(getattr(maintain, action)(forge, number, deed))
 
 
 def _run() -> int:
-    """The workflow run that this is."""
-    return int(os.environ.get("GITHUB_RUN_ID") or 1)
+    """The workflow run that this is; at a desk, which has none, the time in seconds: each record needs its own."""
+    number = os.environ.get("GITHUB_RUN_ID") or str(int(time.time()))
+    if not number.isdecimal():
+        raise RatchetError(f"GITHUB_RUN_ID: is {number[:50]!r}, and has to be a number")
+    return int(number)
+
+
+def _event() -> Any:
+    """What happened, as GitHub tells it to a job."""
+    from ratchet import files
+
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    if not path:
+        raise RatchetError("GITHUB_EVENT_PATH: is not set\nthis verb runs in verdict.yml, where GitHub sets it")
+    return files.read_json(Path(path))
 
 
 def _output(name: str, value: object) -> None:

@@ -37,6 +37,7 @@ from ratchet import (
     schemas,
 )
 from ratchet.errors import RatchetError
+from ratchet.forge import ApiError
 from ratchet.place import find
 from ratchet.problem import Problem
 from ratchet.report import page
@@ -72,6 +73,8 @@ class Tree:
         entry = self.entries.get(path)
         if entry is None or entry.type != "blob" or entry.mode == "120000":
             return None
+        if (entry.size or 0) > LARGEST_FILE:
+            raise RatchetError(f"{path}: has more than {LARGEST_FILE // 1_000_000} MB.")
         found = subprocess.run(["git", "cat-file", "blob", entry.sha], cwd=self.root, capture_output=True, check=False)
         return found.stdout if found.returncode == 0 else self.forge.blob(entry.sha, LARGEST_FILE)
 
@@ -154,7 +157,7 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
     run = forge.run(run_id)
     if run.path != REPORT or run.attempt != attempt:
         raise RatchetError(f"run {run_id}: is attempt {run.attempt} of {run.path}, not {attempt} of {REPORT}")
-    place = find(forge, run.head_repository or "", run.head_branch or "", run.head_sha)
+    place = find(forge, run.head_repository or "", run.head_branch or "", run.head_sha, Path(REPORT).name)
     if place is None or run.conclusion not in {"success", "failure"}:
         return None
     proposal = _proposal(forge, place.pull, run)
@@ -162,6 +165,8 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
         found = _find(forge, proposal, out, cache)
     except FailedError as error:
         found = Finding("failed", str(error))
+    except ApiError:  # no fault of the proposal
+        raise
     except RatchetError as error:
         found = Finding("rejected", str(error))
     judgement = schemas.validated("judgement", _judgement(proposal, found))
@@ -241,6 +246,8 @@ def _submission(forge: Forge, proposal: Proposal, scratch: Path) -> tuple[intake
     if not found:
         raise FailedError(f"The run ended as a {run.conclusion} without leaving any evidence; its log says more.")
     artifact = max(found, key=lambda item: (item.created_at, item.id))
+    if artifact.size > intake.LARGEST_ARCHIVE:
+        raise RatchetError(f"The evidence has more than {intake.LARGEST_ARCHIVE // intake.MEGABYTE} MB.")
     forge.download(artifact, scratch / "evidence.zip", intake.LARGEST_ARCHIVE)
     submission = intake.read(scratch / "evidence.zip", scratch / "evidence")
     if submission.run["head_sha"] != run.head_sha:

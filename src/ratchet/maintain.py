@@ -79,6 +79,9 @@ def adopt(forge: Forge, number: int, deed: Deed) -> str:
     from ratchet.forge import ApiError
 
     branch = f"adopt/{number}-{pull.head_sha[:12]}"
+    adopted = next(iter(forge.pulls_of(forge.repository, branch)), None)
+    if adopted is not None and adopted.head_sha != pull.head_sha:  # and has the judged lock since
+        return f"pull request {number} is adopted already as {adopted.number}, branch {branch}"
     try:
         forge.create_branch(branch, pull.head_sha)
     except ApiError as error:
@@ -125,6 +128,8 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
     git.run("fetch", "--quiet", git.url, f"refs/heads/{pull.base_branch}", f"refs/heads/{pull.head_branch}")
     base = forge.branch(pull.base_branch)
     if base is None or git.is_ancestor(base, pull.head_sha):
+        if settle.MODEL not in forge.statuses(pull.head_sha):  # a refresh that broke after its push
+            _dispatch(forge, pull.head_branch)
         return f"pull request {number} has all of {pull.base_branch} already"
     merged = git.merge(pull.head_sha, base, f"Merge {pull.base_branch} into {pull.head_branch}")
     git.run("push", "--quiet", git.url, f"{merged}:refs/heads/{pull.head_branch}")
@@ -189,7 +194,7 @@ class Git:
             RatchetError: Other files are in conflict; names them.
         """
         done = self._done(["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs], {})
-        if done.returncode not in {0, 1}:
+        if done.returncode not in {0, 1} or not done.stdout:  # 1 is a conflict, or a commit that is not there
             raise RatchetError(f"git merge-tree: {done.stderr.strip()}")
         tree, *conflicts = done.stdout.split("\n")
         others = sorted({name for name in conflicts if name} - {LOCK})

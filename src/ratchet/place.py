@@ -24,7 +24,7 @@ class Place:
     is_lock_child: bool
 
 
-def find(forge: Forge, repository: str, branch: str, sha: str) -> Place | None:
+def find(forge: Forge, repository: str, branch: str, sha: str, workflow: str) -> Place | None:
     """The open pull request into the default branch whose head a run saw; None when the head has moved on.
 
     None, too, when the head is offered to several branches, because a run does not say for which it was made, and when
@@ -35,6 +35,7 @@ def find(forge: Forge, repository: str, branch: str, sha: str) -> Place | None:
         repository: "owner/name" the commit is in.
         branch: Of that repository.
         sha: The commit.
+        workflow: Of the run, "report.yml". A lock that a person pushed has a run of its own, which alone speaks for it.
     """
     found = forge.pulls_of(repository, branch)
     if len(found) != 1 or found[0].base_branch != forge.default_branch:
@@ -43,6 +44,8 @@ def find(forge: Forge, repository: str, branch: str, sha: str) -> Place | None:
     if pull.is_fork and any(own.head_sha == sha for own in forge.open_pulls() if not own.is_fork):
         return None
     is_child = pull.head_sha != sha and is_lock_child(forge.commit(pull.head_sha), sha)
+    if is_child and forge.runs(workflow, branch, pull.head_sha):
+        return None
     return Place(pull, is_child) if is_child or pull.head_sha == sha else None
 
 

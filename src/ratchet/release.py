@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Candidate:
     pull_request: int | None
     verdict: str | None
     sentence: str
+    sha: str = ""
 
 
 def fetch(forge: Forge, folder: Path, facts: Sequence[str] = ()) -> Champion | None:
@@ -99,20 +101,29 @@ def release(forge: Forge, run: int, root: Path = Path()) -> str:
     Raises:
         RatchetError: The lock was never judged, the judged bytes are gone or differ, or a first model is too weak.
     """
-    book = ledger.Ledger(forge)
-    if newest(forge) is None:
-        return _publish(forge, book, _first(forge, root), run, root)
+    book, last = ledger.Ledger(forge), newest(forge)
+    if last is None:
+        return _publish(forge, book, _first(forge, root), run)
     digest = lock.digest_of(root)
     listing = book.listing()
-    known = [entry for entry in listing.releases() if entry["lock_digest"] == digest]
-    if known:
-        return f"main's lock is that of {known[-1]['tag']}: nothing to release"
+    recorded = {entry["tag"]: entry["lock_digest"] for entry in listing.releases()}
+    if recorded.get(last.tag) == digest:
+        return f"main's lock is that of {last.tag}: nothing to release"
     with TemporaryDirectory() as scratch:
         champion = fetch(forge, Path(scratch, "champion"))
         if champion and _md5(champion.folder) == lock.locked_md5(root / "dvc.lock", "export", "bundle"):
+            if champion.tag not in recorded:  # it was published, and then the run ended
+                _record(book, _published(listing, last, champion, digest), champion.tag, run)
             return f"the model is that of {champion.tag}: nothing to release"
         found = _judged(forge, listing, digest, Path(scratch))
-        return _publish(forge, book, found, run, root)
+        return _publish(forge, book, replace(found, sha=_git(root, "rev-parse", "HEAD")), run)
+
+
+def _published(listing: ledger.Listing, last: Release, champion: Champion, digest: str) -> Candidate:
+    """What a release that is published already was made from."""
+    entry = next(_passed(listing, digest), None)
+    pull, path = (entry["pull_request"], ledger.path_of(entry)) if entry else (None, None)
+    return Candidate(champion.folder, bundle.digest(champion.folder), digest, {}, pull, path, "", last.sha)
 
 
 def pack(folder: Path, archive: Path) -> None:
@@ -136,13 +147,12 @@ def unpack(archive: Path, folder: Path) -> None:
                 if PurePosixPath(member.filename).name != member.filename or member.filename in {"", ".", ".."}:
                     raise RatchetError(f"{archive.name}: holds {member.filename[:80]!r}, which is no plain file name")
                 (new / member.filename).write_bytes(packed.read(member))
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:  # RuntimeError: encrypted
         raise RatchetError(f"{archive.name}: cannot be unpacked: {error}") from error
 
 
-def _publish(forge: Forge, book: ledger.Ledger, found: Candidate, run: int, root: Path) -> str:
+def _publish(forge: Forge, book: ledger.Ledger, found: Candidate, run: int) -> str:
     tag = f"{PREFIX}{1 + max((_number(entry.tag) for entry in forge.releases() if not entry.draft), default=0)}"
-    sha = _git(root, "rev-parse", "HEAD")
     with TemporaryDirectory() as scratch:
         archive = Path(scratch, BUNDLE)
         pack(found.folder, archive)
@@ -150,13 +160,18 @@ def _publish(forge: Forge, book: ledger.Ledger, found: Candidate, run: int, root
         for name, path in sorted(found.facts.items()):
             files.copy(path, Path(scratch, name))
             assets.append(Path(scratch, name))
-        forge.create_release(tag, sha, f"Model {tag.removeprefix(PREFIX)}", _notes(found), assets)
+        forge.create_release(tag, found.sha, f"Model {tag.removeprefix(PREFIX)}", _notes(found), assets)
+    _record(book, found, tag, run)
+    return f"released {tag}: {found.sentence}"
+
+
+def _record(book: ledger.Ledger, found: Candidate, tag: str, run: int) -> None:
     book.append(
         ledger.record(
             "release",
             ledger.now(),
             tag=tag,
-            sha=sha,
+            sha=found.sha,
             run=run,
             model_digest=found.model_digest,
             lock_digest=found.lock_digest,
@@ -164,7 +179,6 @@ def _publish(forge: Forge, book: ledger.Ledger, found: Candidate, run: int, root
             verdict=found.verdict,
         )
     )
-    return f"released {tag}: {found.sentence}"
 
 
 def _notes(found: Candidate) -> str:
@@ -190,9 +204,10 @@ def _first(forge: Forge, root: Path) -> Candidate:
     environment = {**os.environ, "PYTHONPATH": str((root / "src").resolve())}
     if subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False).returncode:
         raise RatchetError("dvc repro fails on main, so there is nothing to release\nits output above says why")
+    sha = _git(root, "rev-parse", "HEAD")
     if _git(root, "status", "--porcelain", "dvc.lock"):
         text = (root / "dvc.lock").read_bytes()
-        forge.commit_files(forge.default_branch, _git(root, "rev-parse", "HEAD"), {"dvc.lock": text}, _LOCKED)
+        sha = forge.commit_files(forge.default_branch, sha, {"dvc.lock": text}, _LOCKED)
     verdict = _against_baselines(root)
     if verdict["verdict"] in {"block", "void"} or not verdict["primary"]["improvement"] > 0:
         raise RatchetError(f"the first model does not beat its baselines, so it is not released\n{verdict['sentence']}")
@@ -202,7 +217,7 @@ def _first(forge: Forge, root: Path) -> Candidate:
         "training.json": root / "model/training.json",
     }
     digest = bundle.digest(root / "bundle")
-    return Candidate(root / "bundle", digest, lock.digest_of(root), facts, None, None, _better(verdict["primary"]))
+    return Candidate(root / "bundle", digest, lock.digest_of(root), facts, None, None, _better(verdict["primary"]), sha)
 
 
 def _better(primary: Record) -> str:

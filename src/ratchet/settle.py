@@ -114,9 +114,11 @@ def settle(forge: Forge, event: Record, judgement: Record | None, links: comment
     context = WORKFLOWS.get(run.path)
     if context is None:  # another workflow of the same name: it has no say
         return Settled()
-    place = find(forge, run.repository, run.branch, run.sha)
+    place = find(forge, run.repository, run.branch, run.sha, Path(run.path).name)
     if context == CI:
-        return Settled(None, None, _ci(forge, run, place))
+        # At once: no comment comes between, and set at the end it could undo what came meanwhile.
+        conclude(forge, {"statuses": [asdict(status) for status in _ci(forge, run, place)], "inherits": None})
+        return Settled()
     if place is None:
         return Settled(None, None, _superseded(forge, run, MODEL))
     return _report(forge, run, place, judgement, links)
@@ -134,7 +136,7 @@ def read(path: Path) -> Record:
     return found
 
 
-def check(judgement: Record, run: Happened, number: int) -> Record:
+def check(judgement: Record, run: Happened, pull: Pull) -> Record:
     """The judgement itself, when it has its shape and is about this run of this pull request.
 
     Raises:
@@ -143,9 +145,10 @@ def check(judgement: Record, run: Happened, number: int) -> Record:
     schemas.validated("judgement", judgement)
     for verdict in judgement["verdicts"]:
         schemas.validated("verdict", verdict)
-    about = (judgement["pull_request"], judgement["head"]["sha"], judgement["run"]["id"], judgement["run"]["attempt"])
-    if about != (number, run.sha, run.id, run.attempt):
-        raise RatchetError(f"the judgement is about {about}, not about this run of pull request {number}")
+    head, judged = judgement["head"], judgement["run"]
+    about = (judgement["pull_request"], head["sha"], head["is_fork"], judged["id"], judged["attempt"])
+    if about != (pull.number, run.sha, pull.is_fork, run.id, run.attempt):
+        raise RatchetError(f"the judgement is about {about}, not about this run of pull request {pull.number}")
     return judgement
 
 
@@ -208,7 +211,7 @@ def verdict_of(forge: Forge, listing: ledger.Listing, pull: Pull) -> Record | No
     if newest["lock_blob"] is None:  # the commit came with the judged lock
         return newest if newest["head_sha"] == pull.head_sha else None
     is_child = is_lock_child(forge.commit(pull.head_sha), newest["head_sha"])
-    return newest if is_child and forge.tree(pull.head_sha)[LOCK].sha == newest["lock_blob"] else None
+    return newest if is_child and _lock_at(forge, pull.head_sha) == newest["lock_blob"] else None
 
 
 def conclude(forge: Forge, concluded: Record) -> None:
@@ -217,15 +220,16 @@ def conclude(forge: Forge, concluded: Record) -> None:
         forge.set_status(status["sha"], status["context"], status["state"], status["description"], status["url"])
     if concluded["inherits"]:
         parent, child = concluded["inherits"]
-        known = forge.statuses(parent).get(CI)
-        if known is not None:
+        known, before = forge.statuses(parent).get(CI), None
+        while known is not None and known != before:  # once more when it changed while it was copied
             forge.set_status(child, CI, known.state, known.description, known.url)
+            known, before = forge.statuses(parent).get(CI), known
 
 
 def conclude_failed(forge: Forge, event: Record, url: str) -> None:
     """Say on the commit that verdict.yml itself failed, so that nothing waits for ever."""
     run = Happened.of(event)
-    place = find(forge, run.repository, run.branch, run.sha)
+    place = find(forge, run.repository, run.branch, run.sha, Path(run.path).name)
     if run.path in WORKFLOWS and place is not None:
         reason = "The verdict could not be written: run it again (its log says why)"
         for sha in _commits(run, place):
@@ -285,7 +289,7 @@ def _report(forge: Forge, run: Happened, place: Place, judgement: Record | None,
         return Settled(place.pull.number, comment.pending(facts), (waits,))
     if judgement is None:
         return _unjudged(forge, run, place, facts)
-    return _judged(forge, run, place, check(judgement, run, place.pull.number), facts)
+    return _judged(forge, run, place, check(judgement, run, place.pull), facts)
 
 
 def _begun(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
@@ -294,13 +298,14 @@ def _begun(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> S
     waits = Status(place.pull.head_sha, MODEL, "pending", "report.yml trains and scores", run.url)
     # At once: the comment takes a moment, and the old verdict must not stand.
     conclude(forge, {"statuses": [asdict(waits)], "inherits": None})
-    return Settled(place.pull.number, comment.pending(facts), (waits,))
+    return Settled(place.pull.number, comment.pending(facts))  # set again at the end, it could undo a verdict
 
 
 def _unjudged(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
     """The run ended, and the judge did not speak."""
     of_commit = forge.runs(Path(run.path).name, run.branch, run.sha)
-    if any(other.id > run.id and other.head_repository == run.repository for other in of_commit):
+    ours = [other for other in of_commit if other.head_repository == run.repository]
+    if any((other.id, other.attempt) > (run.id, run.attempt) for other in ours):
         return Settled()  # the events of the newer run say the rest
     ended = "was cancelled" if run.conclusion == "cancelled" else f"ended as {run.conclusion}"
     reason = f"report.yml {ended}, and could not be judged. Run it again; its log says more."
