@@ -53,6 +53,7 @@ bench: install repro ## Measure the figures that the README quotes
 	@$(RUN) python bench/verdict.py
 	@$(RUN) python bench/pipeline.py
 	@$(RUN) python bench/decisions.py
+	@$(RUN) python bench/pull_request.py
 
 clean: ## Remove what the pipeline and the tools made; keeps .venv
 	rm -rf data environment model bundle evaluation card build .ratchet .mypy_cache .pytest_cache .ruff_cache

@@ -122,9 +122,9 @@ class Teller:
         self._told: set[int] = set()
 
     def tell(self) -> None:
-        """The runs since the last time: how long each took, and which failed."""
+        """The runs since the last time that had something to do: how long each took, and which failed."""
         for run in sorted(self.desk.forge.state.runs, key=lambda run: run.id):
-            if run.id not in self._told:
+            if run.id not in self._told and run.conclusion != "skipped":
                 self._told.add(run.id)
                 print(f"  {_seconds(run):6.1f} s  {run.name:<8} {run.event:<12} {run.conclusion}", flush=True)
 

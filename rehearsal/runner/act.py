@@ -13,6 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +90,10 @@ def clean(text: str) -> str:
     return _ANSI.sub("", text).rstrip("\r\n").rsplit("\r", 1)[-1]
 
 
+SILENCE = 20.0
+"""Seconds without a word and without a process of any step, after which act is taken to be stuck."""
+
+
 @dataclass(frozen=True)
 class Invocation:
     """What act is asked to run.
@@ -116,9 +122,16 @@ class Invocation:
 
 
 class Process:
-    """act at work on one run."""
+    """act at work on one run.
+
+    Attributes:
+        is_stuck: It did not notice that a step had ended, and was stopped. Happens to one step in many hundreds, and
+            more on a busy machine: act waits for the end of a terminal that nobody holds any more.
+    """
 
     def __init__(self, given: Invocation) -> None:
+        self.is_stuck = False
+        self._heard = time.monotonic()
         self._tag = given.env["RUNNER_TRACKING_ID"]
         command = _command(given)
         self._process = subprocess.Popen(
@@ -135,9 +148,19 @@ class Process:
 
     def lines(self) -> Iterator[Line]:
         """What it says, until it has ended."""
+        threading.Thread(target=self._watch, daemon=True).start()
         for text in self._process.stdout or ():
+            self._heard = time.monotonic()
             yield parse(text)
         self._process.wait()
+
+    def _watch(self) -> None:
+        while self.is_running:
+            time.sleep(1)
+            is_silent = time.monotonic() - self._heard > SILENCE
+            if is_silent and self.is_running and not any(_tagged(self._tag, None)):
+                self.is_stuck = True
+                self._process.kill()
 
     @property
     def code(self) -> int:

@@ -17,6 +17,8 @@ from rehearsal.runner.machine import Machine, Workshop
 from rehearsal.runner.progress import Job, Progress
 from rehearsal.runner.workflow import Workflow
 
+TRIES = 3
+"""How often a run is begun that act loses."""
 GRACE = 30.0
 """Seconds that steps with `if: always()` have after a cancellation or a time-out. GitHub gives five minutes."""
 
@@ -69,11 +71,24 @@ class Execution:
         if found is None or text is None:
             raise RatchetError(f"{self.run.path}: is not in the commit of the run")
         one = workflow.parse(self.run.path, text)
-        built = machine.build(self._shop, self.run, found, one)
-        try:
-            return self._follow(one, built, lambda line: _write(log, line))
-        finally:
-            machine.clear(self._shop, built)
+        for _ in range(TRIES):
+            built = machine.build(self._shop, self.run, found, one)
+            try:
+                conclusion = self._follow(one, built, lambda line: _write(log, line))
+            finally:
+                machine.clear(self._shop, built)
+            if self._process is None or not self._process.is_stuck or self._is_cancelled:
+                return conclusion
+            _write(log, "act lost a step that had ended: everything once more")
+            self._forget()
+        raise RatchetError(f"act lost a step {TRIES} times")
+
+    def _forget(self) -> None:
+        """Take back what the forge was told of jobs that begin again."""
+        with self._shop.forge.changing() as state:
+            gone = {job.check_run for job in self.run.jobs}
+            state.check_runs = [check for check in state.check_runs if check.id not in gone]
+            self.run.jobs.clear()
 
     def _follow(self, one: Workflow, built: Machine, write: Callable[[str], None]) -> str:
         jobs = _Jobs(self._shop, self.run, one, built)

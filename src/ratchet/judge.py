@@ -126,7 +126,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the judge found; `report` when there is a verdict to be shown in full."""
+    """What the judge found: the outcome, why, and what else goes into the judgement."""
 
     outcome: str
     reason: str = ""

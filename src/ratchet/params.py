@@ -120,7 +120,7 @@ def parse(content: bytes, name: str = "params.yaml") -> Params:
         RatchetError: As `load`.
     """
     try:
-        values = yaml.safe_load(content)
+        values = yaml.safe_load(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())}") from error
     try:

@@ -591,3 +591,16 @@ def test_a_run_costs_less_than_two_seconds_of_its_own(desk: Desk) -> None:
 
     assert [run.conclusion for run in desk.runs("toy")] == ["success"] * 3
     assert min(took) < 2
+
+
+def test_a_run_that_act_loses_begins_again(desk: Desk, tmp_path: Path) -> None:
+    """A step stops act itself and ends: after some silence all of it runs once more, and the forge knows one job."""
+    lose = f"mkdir '{tmp_path}/lost' 2>/dev/null && kill -STOP $PPID; echo done"
+    sha = desk.push(workflow("toy", "push", f"- run: {lose}"))
+
+    run = desk.run("toy")
+
+    assert run.conclusion == "success"
+    assert [(job.name, job.conclusion) for job in run.jobs] == [("job", "success")]
+    assert "act lost a step that had ended" in log(run)
+    assert [check.conclusion for check in desk.forge.state.check_runs_of(REPOSITORY, sha)] == ["success"]

@@ -46,6 +46,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.clone = desk.seeded(self.forge, self.folder / "clone")
+        self.forge.repository(desk.NAME).settings.actions_may_open_pulls = True
         self.main = git(self.clone, "rev-parse", "main")
         self.tokens = {"ada": self.forge.token("ada"), "eve": self.forge.token("eve", role="read"), "wrong": "wrong"}
         self.tokens["bob"] = self.forge.token("bob", role="read")
