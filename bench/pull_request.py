@@ -419,6 +419,8 @@ def notes(mine: Turns, theirs: Turns | None, cold: str) -> str:
         " the same cores; ci.yml is left out, since on GitHub it has machines of its own.",
         "Ours does what the recipe does not: it scores the champion on the same rows, checks the evidence, judges it in"
         " a run of its own, makes report and card, keeps the record, commits dvc.lock, and sets the status.",
+        "The stages' own work is the same, and takes longer in ours: uv leaves it to the first import to compile Python"
+        " files, which pip does when it installs, and verdict.yml runs beside it.",
         "`queue` and `around its steps` are act, the forge, and the removal of what a run has left. GitHub takes"
         " seconds of its own to find a machine, for each of our three jobs and for the recipe's one.",
     ]
