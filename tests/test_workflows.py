@@ -69,9 +69,9 @@ class TestLinters:
 
     def test_zizmor_finds_nothing_even_when_pedantic(self) -> None:
         """No known way to attack a workflow is open, and no code smell is left."""
-        assert linted("zizmor", "--offline", "--persona=pedantic", "--quiet", "--no-progress", ".github").startswith(
-            "No findings to report."
-        )
+        assert linted(
+            "zizmor", "--offline", "--persona=pedantic", "--quiet", "--no-progress", "--color=never", ".github"
+        ).startswith("No findings to report.")
 
     def test_shellcheck_finds_nothing(self) -> None:
         """Every shell script of the repository is clean."""
