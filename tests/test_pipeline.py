@@ -40,7 +40,7 @@ atexit.register(leave)
 UNDECLARED = {
     "src/ratchet/__init__.py": "holds a docstring",
     "src/ratchet/__main__.py": "starts the command line",
-    "src/ratchet/cli.py": "calls what the stage declares",
+    "src/ratchet/cli/": "calls what the stage declares",
     "src/ratchet/errors.py": "says what went wrong",
     "src/ratchet/lock.py": "lets `ingest` refuse, and names a run for `track`",
     "src/ratchet/params.py": "reads values that the stage declares; where it also names them, it is declared",
@@ -208,7 +208,9 @@ def undeclared(made: Project) -> dict[str, list[str]]:
     imported = imported_by_stage(made.root.resolve(), made.root.parent / "traces")
     assert sorted(imported) == sorted(stages)
     missing = {
-        stage: sorted(name for name in modules - UNDECLARED.keys() if not is_declared(name, stages[stage]))
+        stage: sorted(
+            name for name in modules if not name.startswith(tuple(UNDECLARED)) and not is_declared(name, stages[stage])
+        )
         for stage, modules in imported.items()
     }
     return {stage: names for stage, names in missing.items() if names}

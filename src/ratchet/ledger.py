@@ -8,6 +8,7 @@ It is the branch `records`, which the API moves forward and never back:
     verdicts/<holdout>/<model>/pr12-345.1.json      of pull request 12, run 345, attempt 1
     claims/pr12-345.1.json                          the same by a fork's own scores: no look, and nothing rests on it
     acceptances/pr12-678.json    adoptions/…    refreshes/…    releases/model-v1.json
+    promotions/production-901.json    rollbacks/…
 
 Both digests are cut to 16 digits. The paths alone say which models a holdout has judged: a *look* is one of these. It
 is counted in the same commit that records its verdict, so that two runs at once never share one.
@@ -32,6 +33,8 @@ from ratchet.forge import Entry, Forge, Moved
 Record = dict[str, Any]
 
 BRANCH = "records"
+MOVES = ("promotion", "rollback")
+"""Kinds of records of what runs where."""
 VERSION = 1
 DIGITS = 16
 """Digits of a digest in a path: enough that two never meet, few enough to read."""
@@ -54,7 +57,7 @@ def record(kind: str, at: str, **fields: Any) -> Record:
     """A record of that kind.
 
     Args:
-        kind: "verdict", "claim", "acceptance", "adoption", "refresh" or "release".
+        kind: One of those that the schema lists: "verdict", "release", "rollback", …
         at: When, from `now`.
         fields: What `record.schema.json` asks for of its kind.
 
@@ -124,6 +127,8 @@ def path_of(entry: Mapping[str, Any]) -> str:
         return f"claims/{run}" if is_claim else f"{verdicts_of(entry['holdout'], entry['model_digest'])}{run}"
     if entry["kind"] == "release":
         return f"releases/{entry['tag']}.json"
+    if entry["kind"] in MOVES:
+        return f"{entry['kind']}s/{entry['environment']}-{entry['run']}.json"
     return f"{_FOLDERS[entry['kind']]}/pr{entry['pull_request']}-{entry['run']}.json"
 
 
@@ -249,6 +254,11 @@ class Listing:
         """The releases, oldest first."""
         return self._records("releases/")
 
+    def moves(self, environment: str | None = None) -> list[Record]:
+        """Promotions and rollbacks of an environment, or of all, oldest first."""
+        folders = tuple(f"{kind}s/{environment or ''}" for kind in MOVES)
+        return self._chosen(lambda path: path.startswith(folders))
+
     def _records(self, folder: str, name: str = "") -> list[Record]:
         return self._chosen(lambda path: path.startswith(folder) and path.rpartition("/")[2].startswith(name))
 
@@ -330,6 +340,8 @@ def _message(entry: Mapping[str, Any]) -> str:
     """Without a number sign: GitHub would link every record under the pull request it is about."""
     if entry["kind"] == "release":
         return f"release {entry['tag']}"
+    if entry["kind"] in MOVES:
+        return f"{entry['kind']} in {entry['environment']}: {entry['tag']}, run {entry['run']}"
     said = f" {entry['verdict']}" if entry["kind"] == "verdict" else ""
     return f"{entry['kind']}{said}: pull request {entry['pull_request']}, run {entry['run']}"
 

@@ -1,0 +1,165 @@
+"""Verbs of the workflows that judge a pull request."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from ratchet.cli import root
+from ratchet.errors import RatchetError
+
+MOST_REASON = 2000
+
+
+@click.command(epilog="\b\nExample: ratchet evidence --base origin/main")
+@click.option("--base", default="origin/main", show_default=True, help="The branch that the proposal goes to.")
+@click.option(
+    "-o", "--out", type=root.FOLDER, default=Path("build/evidence"), show_default=True, help="Folder of data."
+)
+def evidence(base: str, out: Path) -> None:
+    """Run the pipeline on what is proposed, and gather what a judge needs: the job of report.yml.
+
+    Starts from the base's dvc.lock. Scores the holdout with the champion, too, when there is a release. Ends with exit
+    code 1 when a stage failed; the folder then says which, and why.
+    """
+    from ratchet import evidence, release
+    from ratchet.forge import Forge
+
+    with TemporaryDirectory() as scratch:
+        champion = release.fetch(Forge.from_environment(), Path(scratch, "champion"))
+        run = evidence.collect(base, out, champion)
+    if run["outcome"] == "failed":
+        sys.exit(1)
+
+
+@click.command(epilog="\b\nExample: ratchet judge --run 123 --attempt 1")
+@click.option("--run", type=int, required=True, help="The run of report.yml.")
+@click.option("--attempt", type=int, default=1, show_default=True, help="Its attempt.")
+@click.option(
+    "-o", "--out", type=root.FOLDER, default=Path("build/judgement"), show_default=True, help="Folder of results."
+)
+def judge(run: int, attempt: int, out: Path) -> None:
+    """Judge the evidence of a pull request with main's code and policy: the first job of verdict.yml.
+
+    Writes judgement.json, report.html and card.html. Needs a token that reads: GITHUB_TOKEN.
+    """
+    from ratchet import judge
+    from ratchet.forge import Forge
+
+    found = judge.judge(Forge.from_environment(), run, attempt, out)
+    click.echo("no open pull request has this commit as its head" if found is None else _summed_up(found))
+
+
+@click.command(epilog="\b\nExample: ratchet settle --judgement build/judgement/judgement.json")
+@click.option("--judgement", type=root.FILE, help="What the judge found; without it, only what GitHub says of the run.")
+@click.option(
+    "-o", "--out", type=root.FOLDER, default=Path("build/settled"), show_default=True, help="Folder of results."
+)
+def settle(judgement: Path | None, out: Path) -> None:
+    """Record what a run of report.yml or ci.yml has led to: the second job of verdict.yml.
+
+    Reads the event from GITHUB_EVENT_PATH. Writes the record and dvc.lock through the API; comment.md and statuses.json
+    are for the steps after it.
+    """
+    from ratchet import comment, settle
+    from ratchet.forge import Forge
+
+    forge = Forge.from_environment()
+    links = comment.Links(
+        forge.server_url, forge.repository, report=os.environ.get("REPORT_URL"), card=os.environ.get("CARD_URL")
+    )
+    found = None
+    if judgement is not None and judgement.exists():
+        found = settle.read(judgement)
+    settled = settle.settle(forge, root.event(), found, links)
+    settled.write(out)
+    root.output("pr", settled.pull_request or "")
+    root.output("comment", "true" if settled.comment else "false")
+    for status in settled.statuses:
+        click.echo(f"{status.sha[:8]} {status.context}: {status.state}, {status.description}")
+
+
+@click.command(epilog="\b\nExample: ratchet comment --pr 12 build/settled/comment.md")
+@click.option("--pr", type=int, required=True, help="Number of the pull request.")
+@click.argument("file", type=root.FILE)
+def comment(pr: int, file: Path) -> None:
+    """Make sure that the pull request has exactly one comment of ours, with this text."""
+    from ratchet import comment
+    from ratchet.forge import Forge
+
+    click.echo(Forge.from_environment().upsert_comment(pr, comment.MARKER, file.read_text(encoding="utf-8")))
+
+
+@click.command(epilog="\b\nExample: ratchet conclude build/settled")
+@click.argument("folder", type=root.FOLDER)
+@click.option("--failed", is_flag=True, help="Say on the commit that this run itself failed.")
+def conclude(folder: Path, *, failed: bool) -> None:
+    """Set the statuses that `ratchet settle` has found, once all else is in place."""
+    from ratchet import files, settle
+    from ratchet.forge import Forge
+
+    forge = Forge.from_environment()
+    if failed:
+        settle.conclude_failed(
+            forge, root.event(), f"{forge.server_url}/{forge.repository}/actions/runs/{root.run_number()}"
+        )
+    else:
+        settle.conclude(forge, files.read_json(folder / "statuses.json"))
+
+
+@click.command(epilog='\b\nExample: ratchet accept 12 --reason "Simpler, and safe"')
+@click.argument("number", type=int)
+@click.option("--reason", required=True, help="Why; it stands in the record.")
+def accept(number: int, reason: str) -> None:
+    """Let a pull request pass that is held: safely, or because it changes the judge."""
+    _maintain("accept", number, reason)
+
+
+@click.command(epilog='\b\nExample: ratchet adopt 12 --reason "Read it; worth a try"')
+@click.argument("number", type=int)
+@click.option("--reason", required=True, help="Why; it stands in the record.")
+def adopt(number: int, reason: str) -> None:
+    """Take a fork's pull request as a branch of this repository, and have it judged there."""
+    _maintain("adopt", number, reason)
+
+
+@click.command(epilog='\b\nExample: ratchet refresh 12 --reason "Main has a new champion"')
+@click.argument("number", type=int)
+@click.option("--reason", required=True, help="Why; it stands in the record.")
+def refresh(number: int, reason: str) -> None:
+    """Bring main's changes into the branch of a pull request, and have it judged again."""
+    _maintain("refresh", number, reason)
+
+
+def _maintain(action: str, number: int, reason: str) -> None:
+    from ratchet import maintain
+    from ratchet.forge import Forge
+
+    forge = Forge.from_environment()
+    who = os.environ.get("GITHUB_TRIGGERING_ACTOR") or os.environ.get("GITHUB_ACTOR") or forge.login
+    if len(reason) > MOST_REASON:
+        raise RatchetError(f"--reason: has {len(reason)} characters; at most {MOST_REASON} fit into the record")
+    deed = maintain.Deed(who, reason, root.run_number())
+    click.echo(getattr(maintain, action)(forge, number, deed))
+
+
+def _summed_up(judgement: dict[str, Any]) -> str:
+    said = judgement["verdicts"][0]["sentence"] if judgement["verdicts"] else judgement["reason"]
+    return f"pull request {judgement['pull_request']}, {judgement['outcome']}: {said}"
+
+
+VERBS = (
+    evidence,
+    judge,
+    settle,
+    comment,
+    conclude,
+    accept,
+    adopt,
+    refresh,
+)
