@@ -28,7 +28,7 @@ install: .venv/installed ## Install uv if it is missing, and everything else int
 rehearsal/node_modules: rehearsal/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix rehearsal --silent --no-audit --no-fund; fi
 
-demo: install $(MERMAID) ## Play the story: a release, three pull requests, a merge, by the real workflow files
+demo: install $(MERMAID) ## Play the story, by the real workflow files: from a first model to a canary and a rollback
 	@$(RUN) python -m rehearsal.demo $(ARGUMENTS)
 
 rehearse: install ## Run your workflow files on an event: EVENT=pull_request, push, dispatch:release.yml
@@ -40,11 +40,12 @@ repro: install ## Run the pipeline on the current params.yaml
 test: install $(MERMAID) ## Run every test, or those that TESTS names
 	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(TESTS)
 
-lint: install ## Format check, lint, strict types; the workflows, too
+lint: install ## Format check, lint, strict types; the workflows and the image, too
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) mypy
 	@$(RUN) actionlint
+	@$(RUN) hadolint deploy/Dockerfile
 	@$(RUN) zizmor --offline --quiet --persona=pedantic .github
 	@git ls-files -z '*.sh' .ci/run | xargs -0 $(RUN) shellcheck
 
@@ -54,6 +55,8 @@ bench: install repro ## Measure the figures that the README quotes
 	@$(RUN) python bench/pipeline.py
 	@$(RUN) python bench/decisions.py
 	@$(RUN) python bench/pull_request.py
+	@$(RUN) python bench/serving.py
+	@$(RUN) python bench/image.py
 
 clean: ## Remove what the pipeline and the tools made; keeps .venv
 	rm -rf data environment model bundle evaluation card build .ratchet .mypy_cache .pytest_cache .ruff_cache

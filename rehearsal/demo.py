@@ -1,4 +1,4 @@
-"""The story of the README, on real flights and with the real workflow files: a release, pull requests, a merge.
+"""The story of the README, on real flights and with the real workflow files: from a first model to a rollback.
 
     make demo
 
@@ -18,12 +18,14 @@ from typing import Any
 
 from ratchet import params
 from ratchet.errors import RatchetError, told_to_the_user
-from rehearsal import pages, project
+from rehearsal import delivery, pages, project
 from rehearsal.desk import Desk
-from rehearsal.forge import Run
+from rehearsal.host import Callers, Host
+from rehearsal.teller import Teller, say
 
 STAGE = project.ROOT / "build" / "demo"
 PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
+UNSEEN = "2013-08"
 MORE_PERIODS = [*PERIODS, "2013-05", "2013-06", "2013-07"]
 
 
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
         found(desk, teller)
         numbers = [propose(desk, teller, proposal) for proposal in PROPOSALS]
         merge(desk, teller, numbers)
+        deliver(desk, teller)
         pages.export(desk.forge, options.export)
         print(f"\nThat was the loop, in {time.monotonic() - began:.0f} s.")
         print(f"Its pages, to keep: {shown(options.export / 'index.html')}")
@@ -83,6 +86,9 @@ def found(desk: Desk, teller: Teller) -> None:
     desk.protect()
     release = desk.get("/releases/latest")
     print(f"  {release['tag_name']}: {release['body'].splitlines()[0]}")
+    desk.guard("production")
+    say(f"{release['tag_name']} goes to production. promote.yml waits until the owner approves.")
+    delivery.promote(desk, teller, "all-at-once", reason="The first one")
 
 
 def propose(desk: Desk, teller: Teller, proposal: Proposal) -> int:
@@ -114,37 +120,23 @@ def merge(desk: Desk, teller: Teller, numbers: list[int]) -> None:
         raise RatchetError(f"the merges answered {refused.status_code} and {merged.status_code}, not 405 and 200")
 
 
-class Teller:
-    """Tells each run once."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self._told: set[int] = set()
-
-    def tell(self) -> None:
-        """The runs since the last time that had something to do: how long each took, and which failed."""
-        for run in sorted(self.desk.forge.state.runs, key=lambda run: run.id):
-            if run.id not in self._told and run.conclusion != "skipped":
-                self._told.add(run.id)
-                print(f"  {_seconds(run):6.1f} s  {run.name:<8} {run.event:<12} {run.conclusion}", flush=True)
-
-
-def say(text: str) -> None:
-    """A paragraph of the story."""
-    print(f"\n{text}", flush=True)
+def deliver(desk: Desk, teller: Teller) -> None:
+    """What was released runs: staging, a canary in production, all of it, a fault, and back."""
+    rows = delivery.flights(UNSEEN)
+    delivery.stage(desk, STAGE / "staging", rows[0])
+    with Host(desk, "production", STAGE / "production") as host:
+        say("A host follows production, and flights of a month that no model has seen are asked of it.")
+        delivery.follow(host)
+        with Callers(host.url, rows) as callers:
+            delivery.canary(desk, teller, host, callers)
+            delivery.fault(desk, host, callers)
+            delivery.back(desk, teller, host, callers)
+    delivery.look_back(desk)
 
 
 def shown(path: Path) -> str:
     """A path as one types it here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _seconds(run: Run) -> float:
-    from datetime import datetime
-
-    if run.started_at is None or run.completed_at is None:
-        return 0.0
-    return (datetime.fromisoformat(run.completed_at) - datetime.fromisoformat(run.started_at)).total_seconds()
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

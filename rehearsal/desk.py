@@ -6,7 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -167,6 +167,35 @@ class Desk:
     def dispatch(self, workflow: str, ref: str = "main", who: str | None = None, **inputs: str) -> httpx.Response:
         """Start a workflow by hand."""
         return self.ask("POST", f"/actions/workflows/{workflow}/dispatches", who, ref=ref, inputs=inputs)
+
+    def guard(self, environment: str = "production", reviewers: Collection[str] = ()) -> None:
+        """Ask for an approval before anything is deployed to an environment; the owner's, unless others are named."""
+        people = [{"type": "User", "id": self.forge.state.user(who).id} for who in reviewers or [self.owner]]
+        checked(self.ask("PUT", f"/environments/{environment}", reviewers=people))
+
+    def waiting(self) -> list[int]:
+        """The runs that wait for an approval, oldest first."""
+        listed = self.get("/actions/runs", status="waiting", per_page=100)["workflow_runs"]
+        return sorted(int(run["id"]) for run in listed)
+
+    def approve(self, run: int, who: str | None = None, verdict: str = "approved", comment: str = "") -> httpx.Response:
+        """Let a run go on that waits for an approval; or, with the verdict "rejected", end it."""
+        where = f"/actions/runs/{run}/pending_deployments"
+        awaited = [one["environment"]["id"] for one in self.get(where)]
+        return self.ask("POST", where, who, environment_ids=awaited, state=verdict, comment=comment)
+
+    def review(self, number: int, who: str, event: str = "APPROVE", body: str = "") -> httpx.Response:
+        """Say what somebody thinks of a pull request."""
+        return self.ask("POST", f"/pulls/{number}/reviews", who, event=event, body=body)
+
+    def head(self, branch: str) -> str | None:
+        """The commit that a branch points at; None when there is no such branch."""
+        answer = self.ask("GET", f"/git/ref/heads/{branch}")
+        return None if answer.status_code == 404 else str(checked(answer)["object"]["sha"])
+
+    def file(self, branch: str, path: str) -> bytes:
+        """What a file of a branch holds."""
+        return base64.b64decode(self.get(f"/contents/{path}", ref=branch)["content"])
 
     def records(self) -> dict[str, Json]:
         """The ledger: path to record."""

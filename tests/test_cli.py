@@ -30,7 +30,10 @@ pytestmark = pytest.mark.xdist_group("outputs")
 ROOT = Path(__file__).parents[1]
 VERBS = [
     *("tune", "accept-revision", "digest", "track", "registry", "score", "compare"),
-    *("evidence", "judge", "settle", "comment", "conclude", "accept", "adopt", "refresh", "release", "doctor"),
+    *("evidence", "judge", "settle", "comment", "conclude", "accept", "adopt", "refresh"),
+    *("candidate", "image", "smoke", "release", "refuse"),
+    *("deploy", "rollback"),
+    *("status", "audit", "outcomes", "doctor"),
 ]
 TALKING = {
     "evidence": [],
@@ -41,7 +44,13 @@ TALKING = {
     "accept": ["1", "--reason", "why"],
     "adopt": ["1", "--reason", "why"],
     "refresh": ["1", "--reason", "why"],
+    "candidate": [],
     "release": [],
+    "refuse": ["--job", "candidate=failure"],
+    "deploy": ["plan", "--strategy", "canary"],
+    "rollback": ["--reason", "why"],
+    "status": [],
+    "audit": ["model-v1"],
     "doctor": [],
 }
 """Verbs that talk to GitHub, with what they cannot do without."""

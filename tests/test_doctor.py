@@ -19,6 +19,8 @@ from ratchet import doctor
 from ratchet.doctor import Facts
 from ratchet.forge import Answer
 from rehearsal.forge import Forge as Server
+from rehearsal.forge import environments
+from rehearsal.forge.environments import Protection
 
 ROOT = Path(__file__).resolve().parents[1]
 RULESETS = ROOT / ".github/rulesets"
@@ -36,6 +38,13 @@ def answer(path: str, body: Any = None, status: int = 200) -> Answer:
 
 def owners(text: str) -> Answer:
     return answer("/contents/.github/CODEOWNERS", {"content": base64.b64encode(text.encode()).decode()})
+
+
+def production(*reviewers: Mapping[str, Any]) -> Answer:
+    """What GitHub says of the environment, when these have to approve."""
+    timer = {"id": 1, "type": "wait_timer", "wait_timer": 5}
+    rule = {"id": 2, "type": "required_reviewers", "reviewers": [{"type": "User", "reviewer": r} for r in reviewers]}
+    return answer("/environments/production", {"protection_rules": [timer, *([rule] if reviewers else [])]})
 
 
 def facts(**fields: Any) -> Facts:
@@ -64,6 +73,7 @@ def facts(**fields: Any) -> Facts:
         branches={"records": "a" * 40, "deploy": None},
         release=answer("/releases/latest", {"tag_name": "model-v1"}),
         codeowners=owners("# the judge\n/src/ratchet/ @ada\n"),
+        production=production({"login": "ada"}),
         now=NOW,
     )
     return replace(healthy, **fields)
@@ -84,7 +94,7 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
 
     assert {check.outcome for check in found} == {"pass"}
     assert doctor.healthy(found)
-    assert doctor.told(found)[-1] == "14 pass, 0 fail, 0 unknown"
+    assert doctor.told(found)[-1] == "15 pass, 0 fail, 0 unknown"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +167,18 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
             "edit .github/CODEOWNERS",
         ),
         (
+            {"production": answer("/environments/production", None, 404)},
+            "approval",
+            "nobody is asked before a model comes to production: there is no such environment",
+            "Settings → Environments → New environment → production, and there Required reviewers",
+        ),
+        (
+            {"production": production()},
+            "approval",
+            "nobody is asked before a model comes to production",
+            "Settings → Environments → production → Required reviewers",
+        ),
+        (
             {"release": answer("/releases/latest", None, 404)},
             "release",
             "none yet, so there is no champion to beat",
@@ -215,6 +237,30 @@ def test_a_private_repository_is_told_what_needs_a_plan() -> None:
     assert "schedules" not in found
 
 
+@pytest.mark.parametrize(
+    ("given", "outcome", "sentence"),
+    [
+        (production({"login": "ada"}, {"name": "On call"}), "pass", "ada or On call lets a model into production"),
+        (production(), "unknown", "nobody is asked before a model comes to production; in a private repository that "),
+        (
+            answer("/environments/production", None, 404),
+            "unknown",
+            "nobody is asked before a model comes to production",
+        ),
+        (
+            answer("/environments/production", None, 403),
+            "unknown",
+            "nobody is asked before a model comes to production",
+        ),
+    ],
+)
+def test_approval_in_a_private_repository_is_a_question_of_the_plan(given: Answer, outcome: str, sentence: str) -> None:
+    """What GitHub does not offer there is no failure, and yet it is said."""
+    found = checks(facts(settings=settings(private=True), production=given))["approval"]
+
+    assert (found.outcome, found.sentence.startswith(sentence)) == (outcome, True)
+
+
 def test_a_ruleset_that_is_not_strict_is_not_enough() -> None:
     """A branch that is behind could be merged on yesterday's verdict."""
     loose = ruleset("main")
@@ -245,7 +291,7 @@ def test_a_failure_is_printed_with_its_remedy_and_the_answer_behind_it() -> None
         "      Actions → release → Run workflow",
         "      GET /repos/ada/flights/releases/latest answers 404",
     ]
-    assert found[-1] == "13 pass, 1 fail, 0 unknown"
+    assert found[-1] == "14 pass, 1 fail, 0 unknown"
 
 
 def test_owned_paths_exist() -> None:
@@ -304,16 +350,18 @@ def test_a_new_repository_fails_where_its_owner_has_to_click(place: Desk) -> Non
         "merges",
         "history",
         "CODEOWNERS",
+        "approval",
         "release",
     }
 
 
 def test_after_the_clicks_it_passes(place: Desk) -> None:
-    """The rulesets are imported from their files, the owner is named, the first release is out."""
+    """The rulesets are imported, the owner is named, production has a reviewer, the first release is out."""
     place.commit("main", {".github/CODEOWNERS": "/src/ratchet/ @ada\n"})
     place.client().create_release("model-v1", place.git.branch("main") or "", "model-v1", "The first.", [])
     with place.server.changing():
         place.server.repository(place.name).settings.actions_may_open_pulls = True
+        environments.make(place.server, place.server.repository(place.name), "production", Protection(["ada"]))
     for name in ("main", "records"):
         made = subprocess.run(
             [

@@ -77,6 +77,25 @@ def test_a_change_of_words_is_found_out_before_anything_runs(project: Project) -
     assert sorted(path.name for path in read.folder.iterdir()) == ["dvc.lock", "manifest.json", "run.json"]
 
 
+@pytest.mark.parametrize("is_released", [True, False], ids=["released", "not released"])
+def test_mains_own_model_is_made_again_when_no_release_holds_it(
+    project: Project, made: Project, tmp_path: Path, is_released: bool
+) -> None:
+    """On a branch that asks for it, although nothing changed; not when it is the champion already."""
+    champion = tmp_path / "champion"
+    shutil.copytree(made.root / "bundle", champion)
+    if not is_released:
+        manifest = files.read_json(champion / "manifest.json")
+        files.write_json(champion / "manifest.json", {**manifest, "made_from": {**manifest["made_from"], "params": {}}})
+    out = project.root.parent / "evidence"
+
+    run = evidence.collect("HEAD", out, Champion("model-v1", champion), project.root, rejudges=True)
+
+    assert run["outcome"] == ("unchanged" if is_released else "proposed")
+    assert run["lock_digest"] == made.lock_digest
+    assert run["model_digest"] == (None if is_released else made.model_digest)
+
+
 @dataclass(frozen=True)
 class Proposal:
     """A proposal that has run, and its evidence."""

@@ -455,6 +455,45 @@ class TestJudged:
         assert (second["first_look"], second["verdicts"][0]["look"]["number"]) == (2, 2)
         assert second["holdout"] == first["holdout"]
 
+    @pytest.mark.parametrize(("released", "outcome"), [("weak", "unchanged"), ("good", "judged")])
+    def test_mains_own_model_is_judged_again_when_no_release_holds_it(
+        self, court: Court, released: str, outcome: str
+    ) -> None:
+        """On a branch of ours that asks for it: beside the champion, although main's lock is that of the proposal."""
+        run = self.again(court, released, "ada")
+
+        found = court.judge(run)
+
+        assert found["outcome"] == outcome
+        assert found["lock"] is None
+        assert (found["champion"] is None) == (outcome == "unchanged")
+
+    def test_a_forks_branch_of_that_name_is_like_any_other(self, court: Court) -> None:
+        """It changes nothing, so nothing is judged, and its own evidence is not looked at."""
+        assert court.judge(self.again(court, "good", "bob"))["outcome"] == "unchanged"
+
+    def again(self, court: Court, released: str, owner: str) -> ServerRun:
+        """A run for a branch that changes nothing and calls itself `rejudge-…`, with main's model as its evidence."""
+        archive = court.scratch / "bundle.zip"
+        release.pack(court.outputs / released / "bundle", archive)
+        client = court.desk.client()
+        client.create_release("model-v1", str(court.desk.git.branch("main")), "Model 1", "", [archive])
+        name = court.desk.server.fork(court.desk.name, owner).full_name if owner != "ada" else court.desk.name
+        sha = court.desk.commit("rejudge-0123456789ab", {}, name=name)
+        prefix = "" if owner == "ada" else f"{owner}:"
+        client.create_pull("Once more", f"{prefix}rejudge-0123456789ab", "main")
+        run = court.desk.run(head_sha=sha, head_branch="rejudge-0123456789ab", head_repository=name)
+        given = params_of(court.outputs / "weak", WEAK)
+        folder = evidence_of(
+            court.outputs / "weak",
+            lock_of(court.outputs / "weak", given),
+            court.scratch / "evidence",
+            head_sha=sha,
+            model_digest=bundle.digest(court.outputs / "weak" / "bundle"),
+        )
+        court.upload(run, folder)
+        return run
+
     def test_a_model_that_comes_out_the_same_is_not_judged_again(self, court: Court) -> None:
         """The pipeline ran, and made main's model: no look is spent."""
         given = params_of(court.outputs / "weak", WEAK)

@@ -1,40 +1,37 @@
-"""What becomes a release: the first model that beats its baselines, then the judged bytes of a merge, and no others."""
+"""What a release writes: on GitHub, in staging, in the ledger, for open pull requests; half of it is finished later."""
 
 from __future__ import annotations
 
+import json
 import stat
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import report_example
-from evidence_example import evidence_of, lock_of, params_of, repository_of
-from forge_example import Desk, desk, server
-from outputs_example import build
-from ratchet import bundle, ledger, lock, release
+from forge_example import desk, server
+from ratchet import bundle, files, ledger, lock, release
+from ratchet.deploy import branch
 from ratchet.errors import RatchetError
-from ratchet.forge import Forge
+from ratchet.release import refusal
+from ratchet.release.publish import Built
+from rehearsal.forge import Event
 from rehearsal.forge import Forge as Server
+from release_example import DEED, Yard, models
 
 pytestmark = pytest.mark.xdist_group("outputs")
 
-RUN = 700
-MODELS = {"weak": "stump", "good": "hist"}
-WORDS = {"promote": None, "block": None, "safe": "safe", "cannot tell": "cannot tell"}
+IMAGE = f"ghcr.io/ada/flights@sha256:{'1' * 64}"
+WORKFLOW = "name: {0}\non:\n  workflow_dispatch:\njobs: {{}}\n"
+WORKFLOWS = {f".github/workflows/{name}.yml": WORKFLOW.format(name) for name in ("report", "ci")}
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weak and a good model, tested on the same month."""
-    root = tmp_path_factory.mktemp("outputs")
-    build(root / "weak", ["2013-02", "2013-03"], MODELS["weak"])
-    build(root / "good", ["2013-01", "2013-02", "2013-03"], MODELS["good"])
-    return root
+    """A weak and a good model."""
+    return models(tmp_path_factory.mktemp("outputs"))
 
 
 @pytest.fixture(scope="module")
@@ -44,109 +41,13 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@dataclass
-class Yard:
-    """A repository, and a checkout of its main where releases are made."""
-
-    desk: Desk
-    outputs: Path
-    scratch: Path
-
-    @property
-    def client(self) -> Forge:
-        """With the rights of the owner."""
-        return self.desk.client(tries=2)
-
-    @property
-    def root(self) -> Path:
-        """The checkout."""
-        return self.scratch / "root"
-
-    def main(self, name: str, **more: str) -> None:
-        """Main holds the lock of one of the models, and is checked out."""
-        self.desk.commit("main", {**repository_of(self.outputs / name, MODELS[name]), **more})
-        self.checkout()
-
-    def checkout(self) -> None:
-        """As release.yml does."""
-        if self.root.exists():
-            git(self.root, "pull", "--quiet", "--ff-only")
-        else:
-            git(self.scratch, "clone", "--quiet", f"{self.desk.server.url}/{self.desk.name}.git", str(self.root))
-
-    def released(self, name: str) -> None:
-        """A model is released and recorded as model-v1, with the lock that main has now."""
-        archive = self.scratch / "first" / "bundle.zip"
-        archive.parent.mkdir()
-        release.pack(self.outputs / name / "bundle", archive)
-        sha = str(self.desk.git.branch("main"))
-        self.client.create_release("model-v1", sha, "Model 1", "", [archive])
-        ledger.Ledger(self.client).append(
-            ledger.record(
-                "release",
-                ledger.now(),
-                tag="model-v1",
-                sha=sha,
-                run=1,
-                model_digest=self.digest(name),
-                lock_digest=lock.digest_of(self.root),
-                pull_request=None,
-                verdict=None,
-            )
-        )
-
-    def judged(self, name: str, said: str = "promote", **more: Any) -> dict[str, Any]:
-        """A run has left a model as its evidence, and the ledger has a verdict about it, as about main's lock."""
-        run = self.desk.run()
-        given = params_of(self.outputs / name, MODELS[name])
-        folder = self.scratch / f"evidence-{run.id}"
-        artifact = self.desk.server.store_artifact(
-            run, "evidence", evidence_of(self.outputs / name, lock_of(self.outputs / name, given), folder)
-        )
-        self.desk.server.close_run(run, "success")
-        word = said if WORDS[said] is None else "hold"
-        judgement = report_example.judgement(
-            {
-                **report_example.verdict(),
-                "verdict": word,
-                "hold": WORDS[said],
-                "sentence": f"{said.capitalize()}: as it was found.",
-            },
-            run={"id": run.id, "attempt": 1, "url": ""},
-            head={"sha": run.head_sha, "repository": self.desk.name, "branch": "change", "is_fork": False},
-            artifact={"id": artifact.id, "digest": artifact.digest},
-            model_digest=self.digest(name),
-            lock_digest=lock.digest_of(self.root),
-        )
-        return ledger.Ledger(self.client).append(ledger.verdict({**judgement, **more}, 3, ledger.now()))
-
-    def digest(self, name: str) -> str:
-        """The model digest of one of the models."""
-        return bundle.digest(self.outputs / name / "bundle")
-
-    def release(self) -> str:
-        """What release.yml does."""
-        return release.release(self.client, RUN, self.root)
-
-    def records(self) -> list[dict[str, Any]]:
-        """The releases in the ledger, oldest first."""
-        return ledger.Ledger(self.client).listing().releases()
-
-    def tags(self) -> list[str]:
-        """The releases that are published, oldest first."""
-        return [found.tag for found in self.desk.server.releases(self.desk.name) if not found.draft]
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git."""
-    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def yard(forge: Server, outputs: Path, tmp_path: Path) -> Iterator[Yard]:
     """A repository without a release."""
-    yield Yard(desk(forge), outputs, tmp_path)
+    made = desk(forge)
+    made.commit("main", WORKFLOWS, "Workflows")
+    forge.repository(made.name).settings.actions_may_open_pulls = True
+    yield Yard(made, outputs, tmp_path)
     forge.faults.clear()
 
 
@@ -159,261 +60,390 @@ def merged(yard: Yard) -> Yard:
     return yard
 
 
-COPY = """import shutil, sys
-for name in ("data", "model", "bundle", "evaluation"):
-    shutil.copytree(f"{sys.argv[1]}/{name}", name, dirs_exist_ok=True)
-"""
+@pytest.fixture
+def built(tmp_path: Path) -> Built:
+    """What the job `image` leaves."""
+    folder = tmp_path / "built"
+    folder.mkdir()
+    files.write_json(folder / "smoke.json", {"rows": 200, "largest_difference": 0.0})
+    files.write_json(folder / "sbom.spdx.json", {"spdxVersion": "SPDX-2.3"})
+    return Built(IMAGE, "coins:0123456789abcdef", folder)
 
 
-def test_the_first_model_is_made_here_and_released_with_its_lock(yard: Yard) -> None:
-    """Trained by DVC, better than its baselines, its lock committed; a second run finds nothing to do."""
-    good = yard.outputs / "good"
-    outs = "data, model, bundle, evaluation"
-    pipeline = f"stages:\n  export:\n    cmd: python make.py {good}\n    deps: [make.py]\n    outs: [{outs}]\n"
-    files = repository_of(good, MODELS["good"]) | {
-        "make.py": COPY,
-        "dvc.yaml": pipeline,
-        ".dvc/config": "[core]\n    analytics = false\n    autostage = false\n",
-        ".dvc/.gitignore": "/cache\n/tmp\n",
-    }
-    del files["dvc.lock"]
-    yard.desk.commit("main", files)
-    yard.checkout()
-    before = yard.desk.git.branch("main")
-
-    said = yard.release()
-
-    assert said.startswith("released model-v1: ")
-    main = str(yard.desk.git.branch("main"))
-    assert yard.desk.git.commit(main).parents == (before,)
-    assert yard.desk.git.read(main, "dvc.lock") == (yard.root / "dvc.lock").read_bytes()
-    (found,) = yard.desk.server.releases(yard.desk.name)
-    assert [asset.name for asset in found.assets] == [
-        "bundle.zip",
-        "dataset.json",
-        "evaluation.json",
-        "training.json",
-    ]
-    assert yard.digest("good") in found.body
-    (record,) = yard.records()
-    assert (record["tag"], record["model_digest"], record["run"]) == ("model-v1", yard.digest("good"), RUN)
-    assert (record["pull_request"], record["verdict"]) == (None, None)
-    assert record["lock_digest"] == lock.digest_of(yard.root)
-
-    git(yard.root, "checkout", "--quiet", "--", ".")
-    (yard.root / "dvc.lock").unlink()
-    yard.checkout()
-    assert yard.release() == "main's lock is that of model-v1: nothing to release"
-    assert yard.tags() == ["model-v1"]
-    assert record["sha"] == main
+def states(yard: Yard, environment: str = "staging") -> Any:
+    """What runs in an environment, as JSON."""
+    return json.loads(yard.desk.git.read(str(yard.desk.git.branch("deploy")), f"{environment}/state.json") or b"null")
 
 
-def test_a_first_model_whose_stage_fails_is_not_released(yard: Yard) -> None:
-    """DVC's own output says why."""
-    yard.main("good", **{".dvc/config": "", "make.py": "raise SystemExit(1)\n"})
+class TestPublish:
+    """A judged model ships."""
 
-    with pytest.raises(RatchetError, match="dvc repro fails on main"):
-        yard.release()
-
-    assert (yard.tags(), yard.records()) == ([], [])
-
-
-class TestNothing:
-    """There is nothing to release."""
-
-    def test_mains_lock_is_the_released_one(self, yard: Yard) -> None:
-        """Words were merged."""
-        yard.main("weak")
-        yard.released("weak")
-        yard.main("weak", **{"README.md": "# Words\n"})
-
-        assert yard.release() == "main's lock is that of model-v1: nothing to release"
-
-    def test_the_model_came_out_the_same(self, yard: Yard) -> None:
-        """Another lock for the same bundle."""
-        yard.main("weak")
-        yard.released("weak")
-        given = params_of(yard.outputs / "weak", MODELS["weak"])
-        given["train"]["folds"] = 4
-        yard.desk.commit("main", {"dvc.lock": lock_of(yard.outputs / "weak", given)})
-        yard.checkout()
-
-        assert yard.release() == "the model is that of model-v1: nothing to release"
-        assert len(yard.records()) == 1
-
-    def test_a_second_time_changes_nothing(self, merged: Yard) -> None:
-        """The same run, or another one."""
-        merged.judged("good")
-        merged.release()
-
-        assert merged.release() == "main's lock is that of model-v2: nothing to release"
-        assert (merged.tags(), len(merged.records())) == (["model-v1", "model-v2"], 2)
-
-
-class TestMerge:
-    """A merge brought a judged lock to main."""
-
-    def test_the_judged_bytes_are_released(self, merged: Yard, tmp_path: Path) -> None:
-        """Bundle and figures of the artifact; the record names the verdict."""
+    def test_release_staging_and_record(self, merged: Yard, built: Built, tmp_path: Path) -> None:
+        """The release holds the judged bytes and says where they come from; staging runs its image; it is recorded."""
         verdict = merged.judged("good")
 
-        said = merged.release()
+        said = merged.release(built)
 
-        assert said == "released model-v2: Promote: as it was found."
-        record = merged.records()[-1]
-        assert (record["tag"], record["sha"]) == ("model-v2", merged.desk.git.branch("main"))
-        assert (record["model_digest"], record["pull_request"]) == (merged.digest("good"), 12)
-        assert record["verdict"] == ledger.path_of(verdict)
+        assert said[0] == "released model-v2: Promote: as it was found."
+        (published,) = (found for found in merged.client.releases() if found.tag == "model-v2")
+        assert sorted(asset.name for asset in published.assets) == [
+            *("bundle.zip", "card.md", "dataset.json", "evaluation.json", "release.json", "sbom.spdx.json"),
+            *("smoke.json", "training.json", "verdict.json"),
+        ]
+        assert f"Judged in #12. Image `{IMAGE}`." in published.body
         champion = release.fetch(merged.client, tmp_path / "champion", release.FACTS)
         assert champion is not None
         assert (champion.tag, bundle.digest(champion.folder)) == ("model-v2", merged.digest("good"))
-        assert sorted(path.name for path in (tmp_path / "champion").iterdir()) == ["bundle", *release.FACTS]
-        (published,) = (found for found in merged.client.releases() if found.tag == "model-v2")
-        assert "Judged in #12." in published.body
+        record = merged.records()[-1]
+        assert (record["tag"], record["sha"]) == ("model-v2", merged.desk.git.branch("main"))
+        assert (record["model_digest"], record["pull_request"]) == (merged.digest("good"), 12)
+        assert (record["verdict"], record["artifact"]) == (ledger.path_of(verdict), verdict["artifact"])
+        assert (record["image"], record["bento"]) == (IMAGE, "coins:0123456789abcdef")
+        assert record["assets"]["smoke.json"] == files.sha256(tmp_path / "built" / "smoke.json")
+        assert record["assets"].keys() == {asset.name for asset in published.assets}
+        state = states(merged)
+        assert state["slots"]["blue"] == {"release": "model-v2", "model": merged.digest("good"), "image": IMAGE}
+        (move,) = ledger.Ledger(merged.client).listing().moves("staging")
+        assert (move["tag"], move["who"], move["run"]) == ("model-v2", "ada", DEED.run)
 
-    def test_a_hold_that_was_accepted_is_released(self, merged: Yard) -> None:
-        """By the very verdict that was accepted."""
-        verdict = merged.judged("good", "safe")
-        with pytest.raises(RatchetError, match="no verdict in the ledger let it pass"):
-            merged.release()
-        ledger.Ledger(merged.client).append(
-            ledger.record(
-                "acceptance",
-                ledger.now(),
-                pull_request=12,
-                head_sha=verdict["head_sha"],
-                run=901,
-                who="grace",
-                reason="simpler",
-                model_digest=verdict["model_digest"],
-                lock_digest=verdict["lock_digest"],
-                holdout=verdict["holdout"],
-                hold="safe",
-                verdict=ledger.path_of(verdict),
-            )
+    def test_without_an_image_nothing_runs(self, merged: Yard) -> None:
+        """The model is the champion that proposals must beat; the branch `deploy` is not even made."""
+        merged.judged("good")
+
+        said = merged.release()
+
+        assert "model-v2 has no image, so nothing runs" in said
+        assert merged.desk.git.branch("deploy") is None
+        assert merged.records()[-1]["image"] is None
+
+    def test_a_first_release_brings_its_lock_to_main(self, merged: Yard) -> None:
+        """One commit on top of the candidate's, which is the one that is released; a second attempt makes no other."""
+        merged.judged("good")
+        found = merged.candidate()
+        text = b"schema: '2.0'\nstages: {}\n"
+        (merged.folder / "dvc.lock").write_bytes(text)
+        merged.desk.fails("POST", r"/releases$", 502, times=99)
+        with pytest.raises(RatchetError, match="502"):
+            merged.publish()
+        merged.desk.server.faults.clear()
+
+        merged.publish()
+
+        main = str(merged.desk.git.branch("main"))
+        assert merged.desk.git.commit(main).parents == (found.sha,)
+        assert merged.desk.git.read(main, "dvc.lock") == text
+        assert merged.records()[-1]["sha"] == main
+
+    def test_a_second_time_changes_nothing(self, merged: Yard, built: Built) -> None:
+        """The same run in another attempt, or another one."""
+        merged.judged("good")
+        merged.release(built)
+        before = everything(merged)
+
+        merged.publish(built)
+        assert merged.release(built) == ["main's lock is that of model-v2: nothing to release"]
+
+        assert everything(merged) == before
+
+    def test_a_bundle_that_was_changed_on_the_way_is_refused(self, merged: Yard) -> None:
+        """Between the jobs of the run."""
+        merged.judged("good")
+        merged.candidate()
+        with (merged.folder / "bundle" / "schema.json").open("ab") as file:
+            file.write(b" ")
+
+        with pytest.raises(RatchetError, match="is not the bundle of the model"):
+            merged.publish()
+
+        assert merged.tags() == ["model-v1"]
+
+    def test_a_tag_that_another_model_took_is_refused(self, merged: Yard) -> None:
+        """Two runs at once: the later is told to start again."""
+        merged.judged("good")
+        merged.candidate()
+        other = merged.scratch / "release.json"
+        files.write_json(other, {"version": 1, "tag": "model-v2", "model_digest": "0" * 64, "image": None})
+        merged.client.create_release("model-v2", str(merged.desk.git.branch("main")), "Model 2", "", [other])
+        book = ledger.Ledger(merged.client)
+        names = ("kind", "version", "at", "tag")
+        book.append(
+            {
+                **{k: v for k, v in merged.records()[0].items() if k not in names},
+                "version": 1,
+                "kind": "release",
+                "at": ledger.now(),
+                "tag": "model-v2",
+            }
         )
 
-        assert merged.release().startswith("released model-v2")
+        with pytest.raises(RatchetError, match="release model-v2: holds another model"):
+            merged.publish()
 
-    @pytest.mark.parametrize("said", ["block", "cannot tell"])
-    def test_a_verdict_that_let_nothing_pass_releases_nothing(self, merged: Yard, said: str) -> None:
-        """Somebody merged it all the same."""
-        merged.judged("good", said)
 
-        with pytest.raises(RatchetError, match="bring the model through a pull request"):
-            merged.release()
-
-        assert merged.tags() == ["model-v1"]
-
-    def test_a_lock_that_was_never_judged_releases_nothing(self, merged: Yard) -> None:
-        """It was pushed to main."""
-        with pytest.raises(RatchetError, match=r"main's lock [0-9a-f]{12}: no verdict in the ledger"):
-            merged.release()
-
-    def test_a_forks_own_verdict_releases_nothing(self, merged: Yard) -> None:
-        """Its scores are its own: the adopted run's verdict counts, and its artifact is released."""
-        head = {"sha": "5eed" * 10, "repository": "bob/flights", "branch": "change", "is_fork": True}
-        merged.judged("good", head=head)
-
-        with pytest.raises(RatchetError, match="no verdict in the ledger let it pass"):
-            merged.release()
-
-    def test_an_artifact_that_is_gone_is_told(self, merged: Yard) -> None:
-        """After 90 days, or deleted."""
-        verdict = merged.judged("good")
-        with merged.desk.server.changing() as state:
-            for artifact in state.artifacts:
-                artifact.expired = artifact.id == verdict["artifact"]["id"]
-        with pytest.raises(RatchetError, match="pull request 12: its artifact is gone"):
-            merged.release()
-
-        with merged.desk.server.changing() as state:
-            state.artifacts = [one for one in state.artifacts if one.id != verdict["artifact"]["id"]]
-        with pytest.raises(RatchetError, match="pull request 12: its artifact is gone"):
-            merged.release()
-
-    def test_an_artifact_with_another_digest_is_refused(self, merged: Yard) -> None:
-        """The record says which bytes were judged."""
-        verdict = merged.judged("good")
-        with merged.desk.server.changing() as state:
-            for artifact in state.artifacts:
-                if artifact.id == verdict["artifact"]["id"]:
-                    artifact.digest = f"sha256:{'0' * 64}"
-
-        with pytest.raises(RatchetError, match="is not the one that was judged; nothing is released"):
-            merged.release()
-
-    def test_bytes_that_were_swapped_under_the_same_digest_are_refused(self, merged: Yard) -> None:
-        """The download is checked against the digest."""
-        verdict = merged.judged("good")
-        artifact = next(a for a in merged.desk.server.state.artifacts if a.id == verdict["artifact"]["id"])
-        with Path(artifact.path).open("ab") as file:
-            file.write(b"more")
-
-        with pytest.raises(RatchetError, match=r"(?s)has the digest sha256:.*it is not used"):
-            merged.release()
-
-    def test_an_artifact_that_holds_another_model_is_refused(self, merged: Yard) -> None:
-        """The record names the model; its artifact holds the weak one."""
-        merged.judged("weak", model_digest=merged.digest("good"))
-
-        with pytest.raises(RatchetError, match="holds another model than the one that was judged"):
-            merged.release()
-
-        assert merged.tags() == ["model-v1"]
-
-    def test_an_older_lock_that_comes_back_is_released_again(self, merged: Yard) -> None:
-        """The newest release decides what serves: a merged way back must not be called released already."""
-        merged.judged("good")
-        merged.release()
-        merged.main("weak")
-        merged.judged("weak")
-
-        assert merged.release().startswith("released model-v3")
+def everything(yard: Yard) -> tuple[Any, ...]:
+    """Where every branch is, and what is released."""
+    branches = {name: yard.desk.git.branch(name) for name in ("main", "records", "deploy")}
+    return branches, [(found.tag, found.body, found.assets) for found in yard.client.releases()]
 
 
 class TestCrash:
     """What a run has left half done, the next one finishes."""
 
-    @pytest.mark.parametrize("method", ["POST", "PATCH"])
-    def test_a_draft_is_finished(self, merged: Yard, method: str) -> None:
-        """Its files, or its publication, were missing; there is one release in the end."""
+    @pytest.mark.parametrize(
+        ("method", "path", "skip"),
+        [
+            ("POST", r"/releases$", 0),
+            ("POST", r"/releases/\d+/assets", 0),
+            ("POST", r"/releases/\d+/assets", 3),
+            ("PATCH", r"/releases/\d+$", 0),
+            ("POST", r"/git/trees", 0),
+            ("POST", r"/git/commits", 0),
+            ("POST", r"/git/refs", 0),
+            ("POST", r"/git/trees", 1),
+            ("PATCH", r"/git/refs/", 0),
+            ("POST", r"/git/trees", 2),
+            ("PATCH", r"/git/refs/", 1),
+        ],
+    )
+    def test_it_ends_as_if_nothing_had_happened(
+        self, merged: Yard, built: Built, method: str, path: str, skip: int
+    ) -> None:
+        """Whichever write fails for good: one release, one move, one record, whatever a first run has left."""
         merged.judged("good")
-        merged.desk.fails(method, r"/releases(/\d+)?(/assets)?$", 502, times=99, skip=int(method == "POST"))
+        merged.desk.fails(method, path, 502, times=99, skip=skip)
         with pytest.raises(RatchetError, match="502"):
-            merged.release()
-        assert merged.tags() == ["model-v1"]
+            merged.release(built)
         merged.desk.server.faults.clear()
 
-        assert merged.release().startswith("released model-v2")
+        merged.release(built)
 
-        assert [found.tag for found in merged.client.releases()] == ["model-v2", "model-v1"]
+        assert merged.tags() == ["model-v1", "model-v2"]
+        assert [found.draft for found in merged.client.releases()] == [False, False]
         assert [record["tag"] for record in merged.records()] == ["model-v1", "model-v2"]
+        assert merged.records()[-1]["image"] == IMAGE
+        assert states(merged)["slots"]["blue"]["release"] == "model-v2"
+        assert [move["tag"] for move in ledger.Ledger(merged.client).listing().moves("staging")] == ["model-v2"]
+        assert merged.candidate().next == "nothing"
 
-    def test_a_release_without_a_record_gets_one(self, merged: Yard) -> None:
-        """It was published, and then the run died."""
-        verdict = merged.judged("good")
+    def test_an_older_release_is_finished_before_a_newer_one_ships(self, merged: Yard, built: Built) -> None:
+        """Its run died after the publication, and main has moved on since."""
+        merged.judged("good")
         merged.desk.fails("POST", r"/git/trees", 502, times=99)
         with pytest.raises(RatchetError, match="502"):
-            merged.release()
-        assert (merged.tags(), len(merged.records())) == (["model-v1", "model-v2"], 1)
+            merged.release(built)
+        merged.desk.server.faults.clear()
+        merged.main("weak")
+        merged.judged("weak")
+
+        merged.release(built)
+
+        assert [record["tag"] for record in merged.records()] == ["model-v1", "model-v2", "model-v3"]
+        assert states(merged)["slots"][states(merged)["champion"]]["release"] == "model-v3"
+
+    def test_a_published_release_needs_no_new_image(self, merged: Yard, built: Built) -> None:
+        """What is half done is finished from what is published: the image is the one that it names."""
+        merged.judged("good")
+        merged.desk.fails("POST", r"/git/trees", 502, times=99)
+        with pytest.raises(RatchetError, match="502"):
+            merged.release(built)
         merged.desk.server.faults.clear()
 
-        merged.release()
+        found = merged.candidate()
+        said = merged.publish()
 
-        record = merged.records()[-1]
-        assert (record["tag"], record["sha"]) == ("model-v2", merged.desk.git.branch("main"))
-        assert (record["model_digest"], record["lock_digest"]) == (merged.digest("good"), verdict["lock_digest"])
-        assert (record["pull_request"], record["verdict"]) == (12, ledger.path_of(verdict))
-        assert merged.tags() == ["model-v1", "model-v2"]
+        assert (found.next, found.tag) == ("finish", "model-v2")
+        assert said[-1] == "model-v2 is recorded"
+        assert merged.records()[-1]["image"] == IMAGE
 
     def test_an_answer_that_is_lost_after_the_publication_is_no_error(self, merged: Yard) -> None:
         """The connection is cut when it is done."""
         merged.judged("good")
         merged.desk.fails("PATCH", r"/releases/\d+$", "cut")
 
-        assert merged.release().startswith("released model-v2")
+        assert merged.release()[0].startswith("released model-v2")
         assert merged.tags() == ["model-v1", "model-v2"]
+
+
+class TestStaging:
+    """Where a release first runs."""
+
+    def test_a_release_that_was_taken_away_does_not_come_back(self, merged: Yard, built: Built) -> None:
+        """Somebody rolled it back between its publication and its record."""
+        merged.judged("good")
+        merged.desk.fails("PATCH", r"/git/refs/", 502, times=99, skip=1)
+        with pytest.raises(RatchetError, match="502"):
+            merged.release(built)
+        merged.desk.server.faults.clear()
+        withdraw(merged, "model-v2")
+        before = merged.desk.git.branch("deploy")
+
+        merged.release(built)
+
+        assert merged.desk.git.branch("deploy") == before
+        assert merged.records()[-1]["tag"] == "model-v2"
+
+
+def withdraw(yard: Yard, tag: str) -> None:
+    """Staging runs another release instead, and says that this one was taken away."""
+    from dataclasses import replace
+
+    from ratchet.deploy.state import Arm, State
+
+    def change(state: State | None) -> State:
+        assert state is not None
+        arm = Arm("model-v1", "0" * 64, IMAGE)
+        return replace(state, slots={"blue": arm, "green": None}, champion="blue", withdrawn={tag: "it was wrong"})
+
+    branch.move(yard.client, "staging", change, branch.Why("grace", "it was wrong", 911), yard.root)
+
+
+class TestRefresh:
+    """Open pull requests after a release."""
+
+    def test_those_of_this_repository_get_main_and_are_judged_again(self, merged: Yard, forge: Server) -> None:
+        """Once; a fork's is left to its owner."""
+        ours, theirs = merged.desk.pull("trees"), merged.desk.pull("leaves", "bob")
+        merged.main("good", **{"README.md": "# Main has moved\n"})
+        merged.judged("good")
+        told: list[Event] = []
+        forge.listen(told.append)
+
+        said = merged.release()
+
+        main = str(merged.desk.git.branch("main"))
+        assert f"pull request {ours.number} now has main's {main[:8]}, and is judged again" in said
+        assert merged.client.compare(main, merged.client.pull(ours.number).head_sha).behind == 0
+        assert merged.client.compare(main, merged.client.pull(theirs.number).head_sha).behind > 0
+        assert sorted(event.payload["workflow"] for event in told if event.name == "workflow_dispatch") == [
+            ".github/workflows/ci.yml",
+            ".github/workflows/report.yml",
+        ]
+        assert merged.candidate().next == "nothing"
+
+    def test_one_in_conflict_is_told_and_stops_nothing(self, merged: Yard) -> None:
+        """Only a person can say what is meant."""
+        merged.desk.pull("clash")
+        merged.desk.commit("main", {"params.yaml": "rate: main\n"})
+        merged.main("good")
+        merged.desk.commit("clash", {"README.md": "# One\n"})
+        merged.main("good", **{"README.md": "# Two\n"})
+        merged.judged("good")
+
+        said = merged.release()
+
+        assert "pull request 1 is not refreshed: both sides change README.md" in said[-1]
+        assert merged.records()[-1]["tag"] == "model-v2"
+
+
+class TestRejudge:
+    """The judged bytes are gone before they were released."""
+
+    def lost(self, yard: Yard) -> None:
+        """Main's model was judged, and its artifact is not there any more."""
+        verdict = yard.judged("good")
+        with yard.desk.server.changing() as state:
+            state.artifacts = [one for one in state.artifacts if one.id != verdict["artifact"]["id"]]
+
+    def test_a_pull_request_without_a_change_is_opened_once(self, merged: Yard) -> None:
+        """On a branch of main named after the lock; the second run finds it."""
+        self.lost(merged)
+
+        first, second = merged.release(), merged.release()
+
+        name = f"rejudge-{lock.digest_of(merged.root)[:12]}"
+        (pull,) = merged.client.open_pulls()
+        assert (pull.head_branch, pull.base_branch) == (name, "main")
+        assert first == second
+        assert first[0].endswith(f"it is judged again, in pull request {pull.number}")
+        main = str(merged.desk.git.branch("main"))
+        assert merged.desk.git.commit(pull.head_sha).parents == (main,)
+        assert merged.client.commit(pull.head_sha).files == ()
+        assert "#12" in pull.body
+        assert merged.tags() == ["model-v1"]
+
+    @pytest.mark.parametrize(
+        ("method", "path"), [("POST", "/git/commits"), ("POST", "/pulls"), ("POST", "/dispatches")]
+    )
+    def test_half_of_it_is_finished(self, merged: Yard, method: str, path: str) -> None:
+        """A branch without its commit, a commit without its pull request, a pull request that nobody judges."""
+        self.lost(merged)
+        merged.desk.fails(method, f"{path}$", 502, times=99)
+        with pytest.raises(RatchetError, match="502"):
+            merged.release()
+        merged.desk.server.faults.clear()
+
+        dispatched: list[Event] = []
+        merged.desk.server.listen(dispatched.append)
+
+        merged.release()
+
+        (pull,) = merged.client.open_pulls()
+        asked = [one.payload for one in dispatched if one.name == "workflow_dispatch"]
+        assert {(one["workflow"].rpartition("/")[2], one["ref"]) for one in asked} == {
+            ("report.yml", f"refs/heads/{pull.head_branch}"),
+            ("ci.yml", f"refs/heads/{pull.head_branch}"),
+        }
+
+    def test_it_follows_main(self, merged: Yard) -> None:
+        """Words were merged meanwhile: it has them too, or it could not be merged."""
+        self.lost(merged)
+        merged.release()
+        merged.main("good", **{"README.md": "# Words\n"})
+
+        merged.release()
+
+        (pull,) = merged.client.open_pulls()
+        assert merged.client.compare("main", pull.head_sha).behind == 0
+
+
+class TestRefusal:
+    """Why nothing ships, as an issue."""
+
+    def refuse(self, yard: Yard, **results: str) -> str:
+        """What the job `refuse` does."""
+        return refusal.refuse(yard.client, yard.folder, results, "https://forge.test/run/7")
+
+    def titles(self, yard: Yard) -> list[str]:
+        """Of the issues that are open."""
+        return [issue.title for issue in yard.client.open_issues(refusal.MARKER)]
+
+    def test_what_differs_is_said_once_and_closed_when_it_works(self, merged: Yard) -> None:
+        """Expected, found, where, and what to do; a second failure says it in the same issue."""
+        with pytest.raises(refusal.Refused) as caught:
+            merged.candidate()
+        caught.value.refusal.write(merged.folder)
+        results = {"candidate": "failure", "image": "skipped", "publish": "skipped"}
+
+        self.refuse(merged, **results)
+        self.refuse(merged, **results)
+
+        (issue,) = merged.client.open_issues(refusal.MARKER)
+        assert issue.title == "Nothing was released: main's dvc.lock was never judged to pass"
+        assert "| found | none about it |" in issue.body
+        assert "https://forge.test/run/7" in issue.body
+        merged.judged("good")
+        merged.release()
+        said = self.refuse(merged, candidate="success", image="success", publish="success")
+        assert said == f"closed issue {issue.number}"
+        assert self.titles(merged) == []
+
+    def test_each_cause_has_an_issue_of_its_own(self, merged: Yard) -> None:
+        """The image could not be made; then the publication failed."""
+        self.refuse(merged, candidate="success", image="failure", publish="skipped")
+        self.refuse(merged, candidate="success", image="success", publish="failure")
+
+        assert self.titles(merged) == [
+            "Nothing was released: the job image failed",
+            "Nothing was released: the job publish failed",
+        ]
+
+    def test_a_cancelled_run_says_nothing(self, merged: Yard) -> None:
+        """It knows nothing; what was said before stays."""
+        self.refuse(merged, candidate="success", image="failure", publish="skipped")
+
+        self.refuse(merged, candidate="success", image="cancelled", publish="skipped")
+
+        assert self.titles(merged) == ["Nothing was released: the job image failed"]
 
 
 class TestFetch:

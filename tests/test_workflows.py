@@ -121,7 +121,7 @@ class TestThirdParties:
         assert all((ROOT / name / "action.yml").is_file() for name in own)
 
     def test_dependabot_looks_everywhere_and_waits(self) -> None:
-        """Actions in every folder that has some, Python and npm are updated, none on the day of its release."""
+        """Actions in every folder that has some, Python, npm, what hosts run: none on the day of its release."""
         updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
         places = {(update["package-ecosystem"], where) for update in updates for where in _directories(update)}
 
@@ -130,6 +130,8 @@ class TestThirdParties:
             ("github-actions", "/.github/actions/*"),
             ("uv", "/"),
             ("npm", "/rehearsal"),
+            ("docker", "/deploy"),
+            ("docker-compose", "/deploy"),
         }
         assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
 
@@ -334,12 +336,14 @@ env > "$SAID/environment"
         assert (comment.parent / "comment.md").read_text() == f"<!-- ratchet -->\n**Promote.**\n{hidden}\n<!--\n"
 
     def test_a_program_with_another_checksum_never_runs(self, comment: Path) -> None:
-        """It ends with an error, before anything was started or the comment was touched."""
+        """It ends with an error before anything was started; the comment has the mark by which CML finds it later."""
         done = self.call(comment, "0" * 64)
 
         assert done.returncode == 1
         assert "did NOT match" in done.stderr
-        assert comment.read_text() == "<!-- ratchet -->\n**Promote.**\n"
+        marked = comment.read_text()
+        assert marked.startswith("<!-- ratchet -->\n**Promote.**\n")
+        assert marked.count("CML watermark ratchet") == 1
         assert not (comment.parent / "arguments").exists()
 
     def test_without_a_checksum_it_is_not_even_fetched(self) -> None:

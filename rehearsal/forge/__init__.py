@@ -14,10 +14,12 @@ from rehearsal.forge.faults import Fault
 from rehearsal.forge.forge import Forge
 from rehearsal.forge.state import (
     BOT,
+    Approval,
     Artifact,
     Asset,
     CheckRun,
     Comment,
+    Environment,
     Event,
     Issue,
     Job,
@@ -25,6 +27,7 @@ from rehearsal.forge.state import (
     Pull,
     Release,
     Repository,
+    Review,
     Run,
     Settings,
     State,
@@ -35,10 +38,12 @@ from rehearsal.forge.state import (
 
 __all__ = [
     "BOT",
+    "Approval",
     "Artifact",
     "Asset",
     "CheckRun",
     "Comment",
+    "Environment",
     "Event",
     "Fault",
     "Forge",
@@ -48,6 +53,7 @@ __all__ = [
     "Pull",
     "Release",
     "Repository",
+    "Review",
     "Run",
     "Settings",
     "State",

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from rehearsal.forge import access, artifacts, events, heads, pulls, releases, repositories, runs, store
+from rehearsal.forge import access, artifacts, environments, events, heads, pulls, releases, repositories, runs, store
 from rehearsal.forge.access import Actor
 from rehearsal.forge.faults import Fault
 from rehearsal.forge.git import Git
@@ -256,6 +256,10 @@ class Forge:
     def open_run(self, run: Run) -> Run:
         """Store a new run: queued, or waiting for approval when a workflow's token opened its pull request."""
         return runs.open_run(self, run)
+
+    def hold_run(self, run: Run, names: Sequence[str]) -> bool:
+        """Whether a run has to wait for the reviewers of these environments; it then does, until they approve."""
+        return environments.hold(self, run, names)
 
     def begin_run(self, run: Run) -> None:
         """It is being executed."""

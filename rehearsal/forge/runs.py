@@ -70,7 +70,7 @@ def close_run(forge: Forge, run: Run, conclusion: str) -> None:
         for job in run.jobs:
             if job.status != "completed":
                 end_job(forge, job, "cancelled" if conclusion == "cancelled" else "failure", [])
-        run.status, run.conclusion, run.completed_at = "completed", conclusion, now()
+        run.status, run.conclusion, run.completed_at, run.pending = "completed", conclusion, now(), []
         forge.revoke(run)
         forge.emit(events.workflow_run(forge, run, "completed"))
 
@@ -142,7 +142,7 @@ def approve(forge: Forge, run: Run, actor: Actor) -> None:
     Raises:
         Refusal: 403, it does not wait.
     """
-    if run.status != "waiting":
+    if run.status != "waiting" or run.pending:
         raise Refusal(403, "This run is not waiting for approval.")
     run.status = "queued"
     run.triggering_actor = actor.login

@@ -64,6 +64,23 @@ class Label:
 
 
 @dataclass
+class Environment:
+    """An environment that jobs deploy to.
+
+    Attributes:
+        reviewers: Logins of those of whom one has to approve before a job begins; nobody: it begins at once.
+        prevent_self_review: Who started a run may not approve it.
+    """
+
+    id: int
+    name: str
+    reviewers: list[str] = field(default_factory=list)
+    prevent_self_review: bool = False
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+
+
+@dataclass
 class Repository:
     """A repository and its settings.
 
@@ -72,7 +89,7 @@ class Repository:
         fork_of: Full name of the repository it was forked from.
         collaborators: Login to role (`admin`, `write` or `read`); the owner is an admin without being named.
         rulesets: As GitHub's API takes and gives them, each with an `id`.
-        environments: Names.
+        environments: Those that were made in the settings, or by the first job that named them.
         next_number: Of the next issue or pull request; both share one numbering.
     """
 
@@ -89,7 +106,7 @@ class Repository:
     collaborators: dict[str, str] = field(default_factory=dict)
     rulesets: list[dict[str, Any]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
-    environments: list[str] = field(default_factory=list)
+    environments: list[Environment] = field(default_factory=list)
     next_number: int = 1
     created_at: str = field(default_factory=now)
     pushed_at: str = field(default_factory=now)
@@ -130,6 +147,20 @@ class Pull:
     def is_fork(self) -> bool:
         """It comes from another repository."""
         return self.head_repository != self.repository
+
+
+@dataclass
+class Review:
+    """What somebody thinks of a pull request; `state` is APPROVED, CHANGES_REQUESTED or COMMENTED."""
+
+    id: int
+    repository: str
+    number: int
+    user: str
+    state: str
+    body: str
+    commit_sha: str
+    submitted_at: str = field(default_factory=now)
 
 
 @dataclass
@@ -224,14 +255,26 @@ class Job:
 
 
 @dataclass
+class Approval:
+    """What a reviewer said of the environments that an attempt of a run waited for: approved or rejected."""
+
+    environments: list[str]
+    user: str
+    state: str
+    comment: str
+    attempt: int
+    at: str = field(default_factory=now)
+
+
+@dataclass
 class Run:
     """A workflow run; its fields are of the newest attempt.
 
     Attributes:
         path: Of the workflow: `.github/workflows/report.yml`.
         name: Of the workflow, its `name:`.
-        status: queued, in_progress, completed, or waiting (for the approval of a maintainer: GitHub shows it as
-            completed with the conclusion action_required).
+        status: queued, in_progress, completed, or waiting: for the reviewers of the environments in `pending`, or,
+            when there are none, for a maintainer (GitHub shows that as completed with the conclusion action_required).
         conclusion: success, failure, cancelled, skipped, timed_out, neutral or None.
         payload: The event that started it, as a webhook would carry it.
         pull_requests: Numbers; empty for forks.
@@ -240,6 +283,8 @@ class Run:
         summary: Markdown, of all jobs.
         attempts: What earlier attempts were: attempt, conclusion, log, summary, jobs.
         display_title: What a list shows; the commit's or the pull request's title.
+        pending: Names of the environments whose reviewers have to approve before it begins.
+        approvals: What reviewers have said, in all attempts.
     """
 
     repository: str
@@ -264,6 +309,8 @@ class Run:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     display_title: str = ""
     triggering_actor: str = ""
+    pending: list[str] = field(default_factory=list)
+    approvals: list[Approval] = field(default_factory=list)
     created_at: str = field(default_factory=now)
     started_at: str | None = None
     completed_at: str | None = None
@@ -375,6 +422,7 @@ class State:
     pulls: list[Pull] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     check_runs: list[CheckRun] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
@@ -414,6 +462,10 @@ class State:
     def comments_of(self, repository: str, number: int) -> list[Comment]:
         """The comments of an issue or pull request, oldest first."""
         return [one for one in self.comments if (one.repository, one.number) == (repository, number)]
+
+    def reviews_of(self, repository: str, number: int) -> list[Review]:
+        """The reviews of a pull request, oldest first."""
+        return [one for one in self.reviews if (one.repository, one.number) == (repository, number)]
 
     def statuses_of(self, repository: str, sha: str) -> dict[str, Status]:
         """The newest status of each context."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from rehearsal.pages import pull, records, releases, repository, run, timeline
+from rehearsal.pages import deployments, pull, records, releases, repository, run, timeline
 from rehearsal.pages.layout import ASSETS, MERMAID, View, empty, page
 from rehearsal.pages.markup import Html, tag
 
@@ -215,6 +215,11 @@ def _artifact(asked: Asked) -> Shown:
 @_at("records")
 def _records(asked: Asked) -> Shown:
     return records.render(asked.view)
+
+
+@_at("deployments")
+def _deployments(asked: Asked) -> Shown:
+    return deployments.render(asked.view)
 
 
 @_at(r"releases(?:/tag/(?P<tag>.+))?")

@@ -102,14 +102,14 @@ def _split(link: str) -> tuple[str, str]:
 
 
 def _belongs(forge: Forge, path: str) -> bool:
-    """A copy holds the files of the default branch and the records, once; of all history it would hold far too much."""
+    """A copy holds the files of main, records and deploy, once; of all history it would hold far too much."""
     parts = unquote(path).strip("/").split("/", 3)
     if len(parts) < 4 or parts[2] not in {"tree", "blob", "raw", "picture", "commits"}:
         return True
     repository = forge.state.repository("/".join(parts[:2]))
     if repository is None or repository.fork_of or parts[2] in {"raw", "commits"}:
         return False
-    branches = (repository.default_branch, "records")
+    branches = (repository.default_branch, "records", "deploy")
     is_read = any(parts[3] == name or parts[3].startswith(f"{name}/") for name in branches)
     return is_read or (parts[2] == "blob" and _WORKFLOW.fullmatch(parts[3]) is not None)
 

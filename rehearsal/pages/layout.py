@@ -202,6 +202,7 @@ def _tabs(view: View, current: str) -> Html:
         ("issues", "Issues", "issues", issues),
         ("runs", "Runs", "actions", sum(run.repository == name for run in state.runs)),
         ("records", "Records", "records", None),
+        ("deployments", "Deployments", "deployments", None),
         ("releases", "Releases", "releases", sum(one.repository == name for one in state.releases)),
     ]
     links = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from rehearsal.forge import events, pulls, runs, workflows
+from rehearsal.forge import environments, events, pulls, runs, workflows
 from rehearsal.forge.access import Actor
 from rehearsal.forge.refusal import Refusal, not_found
 from rehearsal.pages import timeline
@@ -47,12 +47,19 @@ def _update(found: re.Match[str]) -> Press:
 
 
 def _control(found: re.Match[str]) -> Press:
-    def press(view: View, _: Fields) -> None:
+    def press(view: View, fields: Fields) -> None:
         with view.forge.changing():
             run = view.forge.run(int(found["run"]))
             if run.repository != view.name:
                 raise not_found()
-            _CONTROLS[found["what"]](view.forge, run, _actor(view))
+            what = found["what"]
+            if run.pending and what in _VERDICTS:
+                comment = fields.get("comment", "")
+                environments.review(view.forge, run, list(run.pending), _VERDICTS[what], comment, _actor(view))
+            elif what in _CONTROLS:
+                _CONTROLS[what](view.forge, run, _actor(view))
+            else:
+                raise Refusal(403, "This run is not waiting for approval.")
 
     return press
 
@@ -75,10 +82,11 @@ def _dispatch(found: re.Match[str]) -> Press:
 
 _INPUT = "inputs."
 _CONTROLS = {"rerun": runs.rerun, "cancel": runs.cancel, "approve": runs.approve}
+_VERDICTS = {"approve": environments.APPROVED, "reject": environments.REJECTED}
 _PULL = r"(?P<page>pull/(?P<number>\d{1,9}))"
 _PRESSES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Press]]] = [
     (re.compile(rf"{_PULL}/merge"), _merge),
     (re.compile(rf"{_PULL}/update"), _update),
-    (re.compile(r"(?P<page>actions/runs/(?P<run>\d{1,18}))/(?P<what>rerun|cancel|approve)"), _control),
+    (re.compile(r"(?P<page>actions/runs/(?P<run>\d{1,18}))/(?P<what>rerun|cancel|approve|reject)"), _control),
     (re.compile(r"(?P<page>actions/workflows/(?P<file>[^/]+))/dispatches"), _dispatch),
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rehearsal.forge import environments
 from rehearsal.forge import state as records
 from rehearsal.pages import timeline
 from rehearsal.pages.layout import View, action, avatar, box, button, mark, page, person
@@ -71,6 +72,7 @@ def render(view: View, run: Run, attempt: int | None = None) -> Html | None:
         _head(view, run, shown),
         tag("p.notice", view.notice) if view.notice else None,
         _press(view, run),
+        _approvals(run),
         _overview(view, run, shown),
         _summary(view, shown),
         [_job(job) for job in shown.jobs],
@@ -134,6 +136,8 @@ def _attempt_path(view: View, run: Run, number: int) -> str:
 
 def _press(view: View, run: Run) -> Html | None:
     path = view.path("actions", "runs", run.id)
+    if run.status == "waiting" and run.pending:
+        return _review(view, run, path)
     if run.status == "waiting":
         why = tag("p", "It waits until somebody with write access has looked at it.")
         form = action(view, f"{path}/approve", button("Approve and run", "main"))
@@ -141,6 +145,49 @@ def _press(view: View, run: Run) -> Html | None:
     if run.status in timeline.LIVE:
         return action(view, f"{path}/cancel", button("Cancel"), classes="above")
     return action(view, f"{path}/rerun", button("Re-run all jobs"), classes="above")
+
+
+def _review(view: View, run: Run, path: str) -> Html:
+    """What the reviewers of the environments are asked, with their buttons."""
+    found = [environments.find(view.repository, name) for name in run.pending]
+    people = sorted({login for one in found if one for login in one.reviewers})
+    names = " and ".join(run.pending)
+    why = tag(
+        "p",
+        "It waits for approval before it deploys to ",
+        tag("strong", names),
+        f": {' or '.join(people)} may give it.",
+    )
+    form = action(
+        view,
+        f"{path}/approve",
+        tag("input", name="comment", placeholder="A word on it", aria_label="Comment"),
+        button("Approve and deploy", "main"),
+        tag("button", "Reject", type="submit", formaction=f"{path}/reject"),
+    )
+    return box(
+        tag("div.inside", why, form), title=[mark("waiting"), tag("strong", "Waiting for approval")], classes="wait"
+    )
+
+
+def _approvals(run: Run) -> Html | None:
+    """What reviewers have said so far."""
+    if not run.approvals:
+        return None
+    rows = (
+        tag(
+            "div.row",
+            mark("success" if one.state == environments.APPROVED else "failure"),
+            tag("div.grow", person(one.user), f" {one.state} {' and '.join(one.environments)}", _words(one.comment)),
+            tag("span.quiet", when(one.at)),
+        )
+        for one in run.approvals
+    )
+    return box(*rows, title=tag("strong", "Approvals"))
+
+
+def _words(comment: str) -> Html | None:
+    return tag("div.quiet", comment) if comment else None
 
 
 def _overview(view: View, run: Run, shown: Attempt) -> Html:

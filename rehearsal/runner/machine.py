@@ -115,7 +115,10 @@ def _runner(shop: Workshop, run: Run, folder: Path, token: str) -> dict[str, str
         "ACTIONS_RUNTIME_TOKEN": token,
         "DVC_NO_ANALYTICS": "true",
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),  # the usual one keeps an entry for each folder there ever was
+        "REHEARSAL_BUILDER": os.environ.get("REHEARSAL_BUILDER", "auto"),
         "REHEARSAL_PYTHON": sys.executable,
+        "REHEARSAL_REGISTRY": str(shop.forge.folder / "registry"),
+        "REHEARSAL_ROOT": str(ROOT),
         "REHEARSAL_UV": shutil.which("uv", path=places) or "uv",
         # act gives steps a terminal, GitHub does not: nothing may wait for a key there, or draw.
         "GIT_PAGER": "cat",

@@ -27,6 +27,10 @@ class Group:
     name: str = ""
     cancels: bool = False
 
+    def meets(self, other: Group) -> bool:
+        """Whether two runs, one of each, may not run at a time."""
+        return bool(self.name) and self.name == other.name
+
 
 def plan(forge: Forge, event: Event, known: dict[str, Workflow | Unreadable]) -> list[Planned]:
     """The runs that an event starts.
@@ -93,6 +97,16 @@ def group(one: Workflow, known: Mapping[str, Any], repository: str) -> Group:
     name = expressions.interpolate(one.concurrency.group, known).lower()
     cancels = expressions.is_true(expressions.value_of(one.concurrency.cancel_in_progress, known))
     return Group(f"{repository}:{name}", cancels)
+
+
+def environments(one: Workflow, known: Mapping[str, Any]) -> list[str]:
+    """The environments that jobs of the workflow deploy to, each once.
+
+    Raises:
+        RatchetError: An expression needs what is only known inside a run.
+    """
+    names = (expressions.interpolate(job.environment, known) for job in one.jobs.values())
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def is_restricted(run: Run) -> bool:

@@ -28,6 +28,7 @@ from rehearsal.runner.workflow import Workflow
 class _Queued:
     run: Run
     group: Group
+    environments: list[str]
 
 
 class Runner:
@@ -54,6 +55,7 @@ class Runner:
         self._changed = threading.Condition(threading.RLock())
         self._queue: list[_Queued] = []
         self._busy: dict[int, tuple[Group, Execution]] = {}
+        self._held: dict[int, Group] = {}  # wait for a reviewer, and keep their place in their group meanwhile
         self._hearing = 0
         self._is_on = False
         self._threads: list[threading.Thread] = []
@@ -97,12 +99,14 @@ class Runner:
     def wait(self, timeout: float = 600.0) -> None:
         """Return when nothing is queued or in progress, with everything that followed from it.
 
+        What waits for a reviewer, and what queues behind it, is nothing that time would end.
+
         Raises:
             RatchetError: It takes longer than `timeout` seconds, or an event could not be understood.
         """
         until = time.monotonic() + timeout
         with self._changed:
-            while self._hearing or self._queue or self._busy:
+            while self._hearing or self._busy or self._movable():
                 if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
                     raise RatchetError(f"after {timeout:g} s there is still work: {', '.join(self._names())}")
             if self._problems:
@@ -111,7 +115,7 @@ class Runner:
     def is_idle(self) -> bool:
         """Nothing is queued or in progress."""
         with self._changed:
-            return not (self._hearing or self._queue or self._busy)
+            return not (self._hearing or self._busy or self._movable())
 
     def schedule(self, repository: str, path: str) -> None:
         """Let the time come for a workflow with `on: schedule`.
@@ -166,6 +170,8 @@ class Runner:
             return
         with self._changed:
             self._queue = [queued for queued in self._queue if queued.run.id != run.id]
+            self._held.pop(run.id, None)
+            self._changed.notify_all()
             _, execution = self._busy.get(run.id, (None, None))
         if execution:
             execution.cancel()
@@ -177,29 +183,44 @@ class Runner:
 
     def _enqueue(self, run: Run) -> None:
         try:
-            group = self._group(run)
+            new = self._queued(run)
         except RatchetError as error:
             self._refuse(run, str(error))
             return
         with self._changed:
-            replaced = [queued.run for queued in self._queue if group.name and queued.group.name == group.name]
+            if self._held.pop(run.id, None) is not None:  # it was let go: its turn had come before
+                self._queue.insert(0, new)
+                self._changed.notify_all()
+                return
+            replaced = [queued.run for queued in self._queue if new.group.meets(queued.group)]
             self._queue = [queued for queued in self._queue if queued.run not in replaced]
-            running = [one for held, one in self._busy.values() if group.name and held.name == group.name]
-            self._queue.append(_Queued(run, group))
+            running = [one for group, one in self._busy.values() if new.group.meets(group)]
+            held = [number for number, group in self._held.items() if new.group.meets(group)]
+            self._queue.append(new)
             self._changed.notify_all()
         for old in replaced:
             self._forge.close_run(old, "cancelled")
-        if group.cancels:
-            for execution in running:
-                execution.cancel()
+        if new.group.cancels:
+            self._cancel(running, held)
 
-    def _group(self, run: Run) -> Group:
+    def _cancel(self, running: list[Execution], held: list[int]) -> None:
+        for execution in running:
+            execution.cancel()
+        with self._changed:
+            for number in held:
+                self._held.pop(number, None)
+            self._changed.notify_all()
+        for number in held:
+            self._forge.close_run(self._forge.run(number), "cancelled")
+
+    def _queued(self, run: Run) -> _Queued:
         found = plan.again(self._forge, run)
         text = found.read(run.path) if found else None
         if found is None or text is None:
             raise RatchetError(f"{run.path}: is not in the commit of the run")
         one = workflow.parse(run.path, text)
-        return plan.group(one, plan.contexts(self._forge, run, found, one), run.repository)
+        known = plan.contexts(self._forge, run, found, one)
+        return _Queued(run, plan.group(one, known, run.repository), plan.environments(one, known))
 
     def _refuse(self, run: Run, reason: str) -> None:
         """A run that cannot begin has failed; its log says why."""
@@ -213,31 +234,40 @@ class Runner:
     # Working.
 
     def _work(self) -> None:
-        while (execution := self._take()) is not None:
+        while (taken := self._take()) is not None:
+            queued, execution = taken
             try:
                 with self._forge.changing():
-                    is_wanted = execution.run.status == "queued"  # not cancelled meanwhile
+                    is_wanted = queued.run.status == "queued"  # not cancelled meanwhile
+                    is_wanted = is_wanted and not self._forge.hold_run(queued.run, queued.environments)
                     if is_wanted:
-                        self._forge.begin_run(execution.run)
+                        self._forge.begin_run(queued.run)
                 if is_wanted:
                     execution.perform()
             finally:
                 with self._changed:
-                    del self._busy[execution.run.id]
+                    del self._busy[queued.run.id]
+                    if queued.run.status == "waiting":
+                        self._held[queued.run.id] = queued.group
                     self._changed.notify_all()
 
-    def _take(self) -> Execution | None:
+    def _take(self) -> tuple[_Queued, Execution] | None:
         with self._changed:
             while self._is_on:
-                taken = {group.name for group, _ in self._busy.values() if group.name}
-                for queued in self._queue:
-                    if queued.group.name not in taken and queued.run.id not in self._busy:
+                for queued in self._movable():
+                    meets = any(queued.group.meets(group) for group, _ in self._busy.values())
+                    if not meets and queued.run.id not in self._busy:
                         self._queue.remove(queued)
                         execution = Execution(self._shop, queued.run)
                         self._busy[queued.run.id] = queued.group, execution
-                        return execution
+                        return queued, execution
                 self._changed.wait()
         return None
+
+    def _movable(self) -> list[_Queued]:
+        """What is queued, and not behind a run of its group that waits for a reviewer."""
+        held = list(self._held.values())
+        return [queued for queued in self._queue if not any(queued.group.meets(group) for group in held)]
 
     def _names(self) -> list[str]:
         busy = [f"{one.run.name} #{one.run.number} ({one.run.event})" for _, one in self._busy.values()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 from ratchet.errors import RatchetError
 
 FOLDER = Path(__file__).parent / "actions"
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,23 @@ def prepare(target: Path) -> StandIns:
     shutil.copyfile(FOLDER / "hash_files.py", programs / "hash_files.py")
     shutil.copyfile(FOLDER / "node.sh", programs / "node")
     (programs / "node").chmod(0o755)
+    docker(programs)
     return StandIns(found, programs)
+
+
+def docker(programs: Path) -> Path:
+    """Put a `docker` that runs what the registry at a desk holds into a folder for PATH; the program.
+
+    It works outside the runner, too, where REHEARSAL_REGISTRY names the registry.
+    """
+    programs.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(FOLDER / "docker.py", programs / "docker.py")
+    words = [sys.executable, "-ESs", str(programs / "docker.py")]
+    program = programs / "docker"
+    start = f'export REHEARSAL_ROOT={shlex.quote(str(ROOT))}\nexec {shlex.join(words)} "$@"\n'
+    program.write_text(f"#!/bin/sh\n{start}", encoding="utf-8")
+    program.chmod(0o755)
+    return program
 
 
 def choose(used: Iterable[str], known: Mapping[str, Path]) -> dict[str, Path]:

@@ -43,6 +43,7 @@ class Job:
         permissions: Declared for it or for the whole workflow; None when neither says anything.
         minutes: After which it is stopped.
         steps: As they stand.
+        environment: What it deploys to; may hold expressions, empty when it says nothing.
     """
 
     identifier: str
@@ -50,6 +51,7 @@ class Job:
     permissions: Mapping[str, str] | None
     minutes: float
     steps: tuple[Mapping[str, Any], ...]
+    environment: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,10 +218,12 @@ def _job(path: str, name: str, found: Mapping[str, Any], default: dict[str, str]
             )
     declared = permissions(found.get("permissions"), where)
     minutes = found.get("timeout-minutes", _DEFAULT_MINUTES)
+    environment = found.get("environment") or ""
     return Job(
         identifier=name,
         name=str(found.get("name") or name),
         permissions=default if declared is None else declared,
         minutes=float(minutes) if isinstance(minutes, int | float) else _DEFAULT_MINUTES,
         steps=tuple(found.get("steps") or ()),
+        environment=str(environment["name"] if isinstance(environment, dict) else environment),
     )

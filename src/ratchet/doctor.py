@@ -25,6 +25,8 @@ CONTEXTS = ("ci-gate", "model-gate")
 IDLE = timedelta(days=60)
 """After that long without a commit GitHub stops schedules in a public repository."""
 WARN = timedelta(days=45)
+PRODUCTION = "production"
+"""The environment whose reviewers let a model in."""
 SYMBOLS: Mapping[Outcome, str] = {"pass": "ok  ", "fail": "FAIL", "unknown": "?   "}
 ADMIN = "only an administrator may read this: `GITHUB_TOKEN=$(gh auth token) ratchet doctor`"
 
@@ -63,6 +65,7 @@ class Facts:
         branches: The commit of each branch that the loop writes; None where it is not there.
         release: The newest release.
         codeowners: The file .github/CODEOWNERS.
+        production: The environment that promote.yml deploys to.
         now: The time.
     """
 
@@ -76,6 +79,7 @@ class Facts:
     branches: Mapping[str, str | None]
     release: Answer
     codeowners: Answer
+    production: Answer
     now: datetime
 
     @property
@@ -117,6 +121,7 @@ def ask(forge: Forge) -> Facts:
         branches={name: forge.branch(name) for name in ("records", "deploy")},
         release=forge.ask("/releases/latest"),
         codeowners=forge.ask("/contents/.github/CODEOWNERS"),
+        production=forge.ask(f"/environments/{PRODUCTION}"),
         now=datetime.now(UTC),
     )
 
@@ -291,6 +296,31 @@ def _owners(facts: Facts) -> Iterator[Check]:
         yield _check("CODEOWNERS", facts.codeowners, says, click)
 
 
+def _approval(facts: Facts) -> Iterator[Check]:
+    where, answer = f"Settings → Environments → {PRODUCTION} → Required reviewers", facts.production
+    asks_nobody = f"nobody is asked before a model comes to {PRODUCTION}"
+    if facts.is_private and not _reviewers(answer):
+        said = f"{asks_nobody}; in a private repository that needs a paid plan"
+        yield Check("approval", "unknown", said, where, _asked(answer))
+    elif answer.status == 404:
+        click = f"Settings → Environments → New environment → {PRODUCTION}, and there Required reviewers"
+        yield Check("approval", "fail", f"{asks_nobody}: there is no such environment", click, _asked(answer))
+    else:
+
+        def says(_: Any) -> tuple[bool, str]:
+            names = _reviewers(answer)
+            return bool(names), f"{' or '.join(names)} lets a model into {PRODUCTION}" if names else asks_nobody
+
+        yield _check("approval", answer, says, where)
+
+
+def _reviewers(answer: Answer) -> list[str]:
+    """Of whom one has to approve before a job deploys to an environment: people by login, teams by name."""
+    rules = answer.body.get("protection_rules") or [] if answer.known else []
+    asked = [one["reviewer"] for rule in rules if rule["type"] == "required_reviewers" for one in rule["reviewers"]]
+    return [str(one.get("login") or one.get("name")) for one in asked]
+
+
 _CHECKS: tuple[Callable[[Facts], Iterator[Check]], ...] = (
     _template,
     _plan,
@@ -299,6 +329,7 @@ _CHECKS: tuple[Callable[[Facts], Iterator[Check]], ...] = (
     _rules,
     _merging,
     _owners,
+    _approval,
     _branches,
     _release,
     _schedules,

@@ -75,7 +75,9 @@ class _Made:
     content: Mapping[str, Any] = field(default_factory=dict)
 
 
-def collect(base: str, out: Path, champion: Champion | None = None, root: Path = Path()) -> Record:
+def collect(
+    base: str, out: Path, champion: Champion | None = None, root: Path = Path(), *, rejudges: bool = False
+) -> Record:
     """Run the pipeline of the tree in `root` from the lock of `base`, and write the folder `out`.
 
     Args:
@@ -83,6 +85,8 @@ def collect(base: str, out: Path, champion: Champion | None = None, root: Path =
         out: The folder; whole, or not there.
         champion: The model to beat; it scores the proposal's holdout in its own environment.
         root: A checkout, whose dvc.lock and outputs are replaced.
+        rejudges: Main's own model is proposed once more, for its judged bytes are gone: when it is not the champion,
+            the pipeline runs although nothing changed.
 
     Returns:
         Content of `run.json`; its `outcome` is `unchanged`, `proposed` or `failed`. The folder is written in each case;
@@ -94,7 +98,7 @@ def collect(base: str, out: Path, champion: Champion | None = None, root: Path =
     began, root = time.monotonic(), root.resolve()
     commits = {"head_sha": _commit(root, "HEAD"), "base_sha": _fork_point(root, _commit(root, base))}
     try:
-        made = _made(root, commits["base_sha"], champion)
+        made = _made(root, commits["base_sha"], champion, rejudges=rejudges)
     except FailedError as error:
         made = _Made("failed", error.stages, failure={"stage": error.stage, "log": str(error)[-LOG:]})
     except RatchetError as error:
@@ -115,7 +119,7 @@ def collect(base: str, out: Path, champion: Champion | None = None, root: Path =
     return run
 
 
-def _made(root: Path, base: str, champion: Champion | None) -> _Made:
+def _made(root: Path, base: str, champion: Champion | None, *, rejudges: bool) -> _Made:
     locked = _git(root, "show", f"{base}:{LOCK}", missing=b"")
     if locked:
         files.write_bytes(root / LOCK, locked)
@@ -131,7 +135,8 @@ def _made(root: Path, base: str, champion: Champion | None) -> _Made:
             f"take it out: `git rm -r --cached {surplus[0]}`"
         )
     listing = _listed(root, "--cached", "--others", "--exclude-standard")
-    if locked and not lock.faults(lock.read(root / LOCK), live, lambda path: _read(root / path), listing):
+    fits = locked and not lock.faults(lock.read(root / LOCK), live, lambda path: _read(root / path), listing)
+    if fits and not (rejudges and _is_unreleased(root, champion)):
         return _Made("unchanged", lock_digest=lock.digest_of(root))
     # What is missing in the cache is made again; `dvc repro` alone would make everything again.
     _dvc(root, "checkout", "--allow-missing", "--quiet")
@@ -140,6 +145,13 @@ def _made(root: Path, base: str, champion: Champion | None) -> _Made:
         return _proposed(root, base, stages, champion)
     except RatchetError as error:
         raise FailedError(str(error), None, stages) from error
+
+
+def _is_unreleased(root: Path, champion: Champion | None) -> bool:
+    """Main's lock names another bundle than the champion's."""
+    from ratchet import release
+
+    return champion is not None and release.md5_of(champion.folder) != lock.locked_md5(root / LOCK, "export", BUNDLE)
 
 
 def _proposed(root: Path, base: str, stages: Sequence[Record], champion: Champion | None) -> _Made:

@@ -52,7 +52,10 @@ Read = Callable[[str], bytes | None]
 REPORT = ".github/workflows/report.yml"
 ARTIFACT = "evidence"
 LOOKS = 10  # how many looks ahead a judgement holds a verdict for: others may be recorded before it is
-JUDGES = (".dvc/", ".github/", ".python-version", "dvc.yaml", "pipelines/", "pyproject.toml", "src/", "uv.lock")
+JUDGES = (
+    *(".dvc/", ".github/", ".python-version", "bentofile.yaml", "deploy/", "dvc.yaml", "pipelines/"),
+    *("pyproject.toml", "src/", "uv.lock"),
+)
 FREE = ("card.py", "features.py", "model.py")  # of the problem's package: what one proposes
 POLICY = ("problem", "gate.", "data.holdout", "data.checks.")
 LONGEST_VALUE = 1000  # characters
@@ -213,7 +216,8 @@ def _proposal(forge: Forge, pull: Pull, run: Run) -> Proposal:
 def _find(forge: Forge, proposal: Proposal, out: Path, cache: Path | None) -> Finding:
     text = proposal.base_lock
     locked = lock.parse(text.decode()) if text else {}
-    if locked and not proposal.faults(locked):
+    again = _is_rejudged(forge, proposal, locked)
+    if locked and not again and not proposal.faults(locked):
         return Finding("unchanged", more=_lock(proposal, lock.as_dvc_writes((text or b"").decode())))
     with TemporaryDirectory() as scratch:
         submission, artifact = _submission(forge, proposal, Path(scratch))
@@ -225,10 +229,22 @@ def _find(forge: Forge, proposal: Proposal, out: Path, cache: Path | None) -> Fi
             "seconds": submission.run["seconds"],
             **_lock(proposal, submission.lock),
         }
-        if locked and _out(locked, "bundle") == _out(stages, "bundle"):
+        if locked and not again and _out(locked, "bundle") == _out(stages, "bundle"):
             return Finding("same model", more=known)
         compared = _compared(forge, proposal, submission, Bench(Path(scratch), out, cache))
         return Finding("judged", more=known | compared)
+
+
+def _is_rejudged(forge: Forge, proposal: Proposal, locked: lock.Stages) -> bool:
+    """Main's own model is proposed once more by a branch of ours, because its judged bytes are gone before its release.
+
+    It is compared with the champion, although main has its lock. A fork's branch of that name is like any other.
+    """
+    if proposal.pull.is_fork or not proposal.pull.head_branch.startswith(release.REJUDGES):
+        return False
+    with TemporaryDirectory() as scratch:
+        champion = release.fetch(forge, Path(scratch, "champion"))
+        return champion is not None and release.md5_of(champion.folder) != _out(locked, "bundle")
 
 
 @dataclass(frozen=True)

@@ -137,16 +137,31 @@ def record(root: Path, params: Params) -> Recorded:
     Raises:
         RatchetError: The outputs are incomplete, or MLflow cannot be reached.
     """
-    outputs = read(root, params)
+    return store(root, root, read(root, params), params.tracking.experiment, CHALLENGER)
+
+
+def store(root: Path, folder: Path, outputs: Outputs, experiment: str, alias: str | None) -> Recorded:
+    """Record what is said of a folder as one run, and its model as a version; what is there already stays.
+
+    Args:
+        root: The project, whose `mlflow.db` is used unless `MLFLOW_TRACKING_URI` says otherwise.
+        folder: Holds the bundle, evaluation/evaluation.json and card/MODEL_CARD.md.
+        outputs: What is said of them.
+        experiment: Its name in MLflow.
+        alias: What the version is called from now on, if it is not the champion.
+
+    Raises:
+        RatchetError: MLflow cannot be reached.
+    """
     with _client(root) as client:
-        experiment = _experiment(client, root, params.tracking.experiment)
-        run_id = _finished_run(client, experiment, outputs)
+        number = _experiment(client, root, experiment)
+        run_id = _finished_run(client, number, outputs)
         is_new = run_id is None
         if run_id is None:
-            run_id = _record_run(client, experiment, root, outputs)
+            run_id = _record_run(client, number, folder, outputs)
         version = _version_of(client, outputs) or _register(client, outputs, run_id)
-        if CHAMPION not in version.aliases:
-            client.set_registered_model_alias(outputs.problem, CHALLENGER, version.version)
+        if alias is not None and CHAMPION not in version.aliases:
+            client.set_registered_model_alias(outputs.problem, alias, version.version)
         if is_new:
             client.set_terminated(run_id)  # the last step: an unfinished run is one that a kill has cut off
     return Recorded(run_id, version.version, outputs.model_digest, shown(tracking_uri(root)), is_new)
@@ -381,9 +396,13 @@ def _log_model(client: Any, experiment: str, run_id: str, root: Path, outputs: O
     client.finalize_logged_model(logged.model_id, "READY")
 
 
-def _example(root: Path, opened: bundle.Bundle, outputs: Outputs) -> pd.DataFrame:
+def _example(root: Path, opened: bundle.Bundle, outputs: Outputs) -> pd.DataFrame | None:
+    """Rows that show what the model takes; a release came without any."""
     period = next(period for context, period in outputs.datasets if context == "testing")
-    rows = files.read_parquet(root / data.PERIODS / period / data.ROWS).head(EXAMPLE_ROWS)
+    path = root / data.PERIODS / period / data.ROWS
+    if not path.exists():
+        return None
+    rows = files.read_parquet(path).head(EXAMPLE_ROWS)
     return rows[[name for name in opened.schema["properties"] if name in rows]]
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import project
+from ratchet import bundle
 from rehearsal.desk import Desk
+from rehearsal.registry import Registry
 
 BETTER, WORSE, SAME = 1.0, 200.0, 100.001
 """Values of model.alpha; the champion's is 100."""
@@ -86,6 +88,35 @@ def runs(desk: Desk, workflow: str) -> list[Any]:
 def log(run: Any) -> str:
     """What a run printed."""
     return Path(run.log).read_text(encoding="utf-8")
+
+
+def jobs(run: Any) -> dict[str, str]:
+    """How each job of a run ended."""
+    return {job.name: job.conclusion for job in run.jobs}
+
+
+def state(desk: Desk, environment: str = "staging") -> dict[str, Any]:
+    """What an environment is to run, from the branch `deploy`."""
+    return dict(json.loads(desk.file("deploy", f"{environment}/state.json")))
+
+
+def answers(desk: Desk, environment: str = "staging") -> str:
+    """The release that answers there by default."""
+    found = state(desk, environment)
+    return str(found["slots"][found["champion"]]["release"])
+
+
+def bundle_in(desk: Desk, image: str) -> str:
+    """The model digest of the bundle that an image holds, computed from its bytes."""
+    root = Registry(desk.folder / "registry").root(image)
+    manifests = [path.parent for path in root.rglob("bundle/manifest.json")]
+    assert len(manifests) == 1, manifests
+    return bundle.load(manifests[0]).digest
+
+
+def issues(desk: Desk) -> list[str]:
+    """Titles of the open issues."""
+    return [issue["title"] for issue in desk.get("/issues") if "pull_request" not in issue]
 
 
 def merges(desk: Desk, number: int, how: str = "merge") -> bool:

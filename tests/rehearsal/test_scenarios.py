@@ -7,7 +7,22 @@ import html
 import time
 
 import pytest
-from scenario import BETTER, SAME, WORSE, alpha, gates, head, headline, log, merges, runs, told, verdicts
+from scenario import (
+    BETTER,
+    SAME,
+    WORSE,
+    alpha,
+    bundle_in,
+    gates,
+    head,
+    headline,
+    jobs,
+    log,
+    merges,
+    runs,
+    told,
+    verdicts,
+)
 
 from rehearsal.desk import Desk
 
@@ -97,6 +112,8 @@ def test_a_change_of_words_is_found_out_to_change_nothing(desk: Desk) -> None:
     desk.wait()
     assert desk.get("/releases/latest")["tag_name"] == "model-v1"
     assert "nothing to release" in log(runs(desk, "release.yml")[-1])
+    assert jobs(runs(desk, "release.yml")[-1])["image"] == "skipped"
+    assert jobs(runs(desk, "release.yml")[-1])["publish"] == "skipped"
 
 
 @pytest.mark.parametrize(
@@ -205,6 +222,10 @@ def test_a_fork_is_judged_without_a_right_to_write_and_merged_once_adopted(desk:
     assert gates(desk, adopted) == GREEN
     assert [path.split("/")[0] for path in desk.records() if "adoption" in path] == ["adoptions"]
     assert merges(desk, adopted)
+    desk.wait()
+    record = desk.records()["releases/model-v2.json"]
+    assert (record["pull_request"], record["model_digest"]) == (adopted, verdicts(desk, adopted)[0]["model_digest"])
+    assert bundle_in(desk, record["image"]) == record["model_digest"]
 
 
 def test_words_of_a_fork_need_no_adoption(desk: Desk) -> None:
@@ -247,20 +268,18 @@ def test_a_second_attempt_of_a_run_changes_nothing(desk: Desk) -> None:
     assert {record["look"] for record in verdicts(desk, number)} == {look}
 
 
-def test_of_two_models_the_second_is_refreshed_and_judged_again_after_the_first_merged(desk: Desk) -> None:
+def test_of_two_models_the_second_is_refreshed_and_judged_again_after_the_first_is_released(desk: Desk) -> None:
     """Strict: yesterday's verdict never merges today; the merge's only conflict is dvc.lock."""
     first = desk.propose("Less shrinkage", alpha(BETTER), "first")
     desk.wait()  # so that it is the first look
     second = desk.propose("Fewer folds", {"params.yaml": {"train.folds": 2}}, "second")
     desk.wait()
     assert merges(desk, first)
-    desk.wait()
     assert not merges(desk, second)
-
-    desk.dispatch("maintainer.yml", action="refresh", **{"pull-request": str(second), "reason": "Main has moved"})
     desk.wait()
 
-    assert runs(desk, "maintainer.yml")[-1].conclusion == "success"
+    refreshes = [entry for path, entry in desk.records().items() if path.startswith("refreshes/")]
+    assert [(entry["pull_request"], entry["reason"]) for entry in refreshes] == [(second, "model-v2 is released")]
     assert desk.get(f"/compare/main...{head(desk, second)}")["behind_by"] == 0
     assert "Hold, safe: mean absolute error stays as it is" in headline(desk, second)
     assert gates(desk, second) == {"model-gate": "failure", "ci-gate": "success"}

@@ -17,16 +17,19 @@ if (( $(wc --bytes < "$file") > 65000 )); then
   exit 1
 fi
 
+# CML knows its comment by a watermark, an image from its own host, which it writes below the text. Nobody's browser shall
+# be sent there: the watermark that stays lies in an HTML comment. It is there also when CML fails below, so that CML finds
+# the comment the next time.
+printf '\n<!-- ![](https://cml.dev/watermark.png#0 "CML watermark ratchet") -->\n' >> "$file"
+
 folder=$(mktemp --directory)
 trap 'rm -r "$folder"' EXIT
 curl --fail --silent --show-error --location --retry 2 --max-time 120 --output "$folder/cml" "$url"
 sha256sum --check --strict --quiet <<< "$CML_SHA256  $folder/cml"
 chmod +x "$folder/cml"
 
-# CML knows its comment by a watermark, an image from its own host, which it writes below the text. Nobody's browser shall
-# be sent there: the watermark that stays lies in an HTML comment, and the one that CML adds falls into another, which is
-# left open for it. The next step of the action writes the file itself, so the open one is gone a moment later.
-printf '\n<!-- ![](https://cml.dev/watermark.png#0 "CML watermark ratchet") -->\n' >> "$file"
+# The watermark that CML adds falls into an HTML comment, too, which is left open for it. The next step of the action writes
+# the file itself, so the open one is gone a moment later.
 { cat "$file" && printf '\n<!--\n'; } > "$folder/comment.md"
 
 # No telemetry, no images uploaded, git's own settings left alone. CML waits for minutes when GitHub limits it: not here.

@@ -4,6 +4,7 @@ from rehearsal.forge.routes import (
     actions,
     checks,
     contents,
+    environments,
     git_data,
     issues,
     people,
@@ -26,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *issues.ROUTES,
     *checks.ROUTES,
     *actions.ROUTES,
+    *environments.ROUTES,
     *releases.ROUTES,
     *repositories.ROUTES,
 )

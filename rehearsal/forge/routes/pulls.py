@@ -9,7 +9,7 @@ from rehearsal.forge.refusal import Refusal, invalid, not_found
 from rehearsal.forge.routes.route import Route
 from rehearsal.forge.shapes import commits
 from rehearsal.forge.shapes import pulls as shapes
-from rehearsal.forge.state import Pull, now
+from rehearsal.forge.state import Pull, Review, now
 
 _DIFF = ("application/vnd.github.diff", "application/vnd.github.v3.diff")
 
@@ -108,6 +108,35 @@ def _is_merged(ask: Ask) -> Answer:
     return Answer(204)
 
 
+def _reviews(ask: Ask) -> Answer:
+    pull = _pull(ask)
+    found = ask.forge.state.reviews_of(pull.repository, pull.number)
+    return page(ask, found, lambda one: shapes.review(ask.forge, pull, one))
+
+
+def _review(ask: Ask) -> Answer:
+    pull, body, state = _pull(ask), ask.body, ask.forge.state
+    said = _REVIEWS.get(body.get("event", ""))
+    text = body.get("body") or ""
+    if said is None or (said != "APPROVED" and not text):
+        raise Refusal(422, "Unprocessable Entity")
+    if said != "COMMENTED":
+        _refuse_judging(ask, pull, said)
+    sha = body.get("commit_id") or pull.head_sha
+    review = Review(state.new_id(), pull.repository, pull.number, ask.login, said, text, sha)
+    state.reviews.append(review)
+    return Answer(200, shapes.review(ask.forge, pull, review))
+
+
+def _refuse_judging(ask: Ask, pull: Pull, said: str) -> None:
+    """Nobody judges their own, and workflows only where they are let."""
+    if ask.login == pull.user:
+        word = "approve" if said == "APPROVED" else "request changes on"
+        raise Refusal(422, f"Unprocessable Entity: Can not {word} your own pull request")
+    if ask.actor.is_workflow and not ask.repository.settings.actions_may_open_pulls:
+        raise Refusal(422, "Unprocessable Entity: GitHub Actions is not permitted to approve pull requests.")
+
+
 def _merge(ask: Ask) -> Answer:
     pull, body = _pull(ask), ask.body
     how = pulls.Merge(
@@ -139,6 +168,7 @@ def _holds(ask: Ask, pull: Pull, sha: str) -> bool:
     return any(one.sha == sha for one in ask.git.log(pull.head_sha, base))
 
 
+_REVIEWS = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 _READ, _WRITE = "pull-requests:read", "pull-requests:write"
 ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/pulls", _list, _READ),
@@ -148,6 +178,8 @@ ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/commits", _commits, _READ),
     Route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/files", _files, _READ),
     Route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/merge", _is_merged, _READ),
+    Route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", _reviews, _READ),
+    Route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", _review, _WRITE, "read"),
     Route("PUT", "/repos/{owner}/{repo}/pulls/{pull_number}/merge", _merge, "contents:write"),
     Route("PUT", "/repos/{owner}/{repo}/pulls/{pull_number}/update-branch", _update_branch, _WRITE),
     Route("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls", _of_commit, _READ),

@@ -267,27 +267,6 @@ def _merge(ask: Ask) -> Answer:
     return Answer(201, commits.commit_of(ask.forge, ask.repository, git.commit(made)))
 
 
-def _environments(ask: Ask) -> Answer:
-    root, html = repositories.url(ask.forge, ask.repository), repositories.html(ask.forge, ask.repository)
-
-    def shape(one: tuple[int, str]) -> dict[str, object]:
-        number, name = one
-        at = ask.repository.created_at
-        return {
-            "id": number,
-            "node_id": people.node_id("Environment", f"{ask.repository.id}:{name}"),
-            "name": name,
-            "url": f"{root}/environments/{name}",
-            "html_url": f"{html}/deployments/activity_log?environments_filter={name}",
-            "created_at": at,
-            "updated_at": at,
-            "protection_rules": [],
-            "deployment_branch_policy": None,
-        }
-
-    return page(ask, list(enumerate(ask.repository.environments, 1)), shape, "environments")
-
-
 _CONTENTS = "contents:read"
 ROUTES = (
     Route("GET", "/repos/{owner}/{repo}", _get),
@@ -309,5 +288,4 @@ ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", _permission),
     Route("POST", "/repos/{owner}/{repo}/dispatches", _dispatch, "contents:write"),
     Route("POST", "/repos/{owner}/{repo}/merges", _merge, "contents:write"),
-    Route("GET", "/repos/{owner}/{repo}/environments", _environments, "actions:read"),
 )

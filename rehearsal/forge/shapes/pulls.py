@@ -11,7 +11,7 @@ from rehearsal.forge.shapes.people import node_id, user
 
 if TYPE_CHECKING:
     from rehearsal.forge.forge import Forge
-    from rehearsal.forge.state import Pull
+    from rehearsal.forge.state import Pull, Review
 
 
 def association(forge: Forge, repository: str, login: str) -> str:
@@ -108,6 +108,25 @@ def full(forge: Forge, pull: Pull) -> dict[str, Any]:
         "additions": sum(added for added, _ in files),
         "deletions": sum(deleted for _, deleted in files),
         "changed_files": len(files),
+    }
+
+
+def review(forge: Forge, pull: Pull, one: Review) -> dict[str, Any]:
+    """What somebody thinks of a pull request."""
+    own = f"{repositories.url(forge, pull.repository)}/pulls/{pull.number}"
+    page = f"{repositories.html(forge, pull.repository)}/pull/{pull.number}#pullrequestreview-{one.id}"
+    return {
+        "id": one.id,
+        "node_id": node_id("PullRequestReview", one.id),
+        "user": user(forge, one.user),
+        "body": one.body,
+        "state": one.state,
+        "html_url": page,
+        "pull_request_url": own,
+        "_links": {"html": {"href": page}, "pull_request": {"href": own}},
+        "submitted_at": one.submitted_at,
+        "commit_id": one.commit_sha,
+        "author_association": association(forge, pull.repository, one.user),
     }
 
 

@@ -10,10 +10,11 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 Answer = tuple[int, bytes, Message]
 """Status, body, headers."""
@@ -59,6 +60,20 @@ def fail(message: str) -> NoReturn:
     """End the step as failed."""
     print(f"::error::{message}")
     sys.exit(1)
+
+
+@contextmanager
+def registry() -> Iterator[Any]:
+    """The registry at the desk that runs the rehearsal (rehearsal/registry.py); what it refuses ends the step."""
+    root = os.environ["REHEARSAL_ROOT"]
+    sys.path[:0] = [root, str(Path(root, "src"))]
+    from ratchet.errors import RatchetError
+    from rehearsal.registry import Registry
+
+    try:
+        yield Registry.from_environment()
+    except RatchetError as error:
+        fail(str(error))
 
 
 def await_job() -> None:

@@ -70,10 +70,14 @@ def track(folder: Path) -> None:
 
 @click.command(epilog="\b\nExample: ratchet registry 3f9a0c1b2d")
 @click.argument("champion", required=False)
-def registry(champion: str | None) -> None:
+@click.option("--sync", is_flag=True, help="Register every release on GitHub first; the newest is the champion.")
+def registry(champion: str | None, *, sync: bool) -> None:
     """List the registered versions, or make the one with this model digest the champion."""
-    from ratchet import tracking
+    from ratchet import registry, tracking
+    from ratchet.forge import Forge
 
+    if sync:
+        registry.sync(Forge.from_environment(), echo=click.echo)
     if champion:
         tracking.promote(champion)
     for version in tracking.versions():

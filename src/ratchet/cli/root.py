@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ratchet.errors import RatchetError
+
+if TYPE_CHECKING:
+    from ratchet.forge import Forge
 
 FOLDER = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -41,6 +44,11 @@ def run_number() -> int:
     return int(number)
 
 
+def actor(forge: Forge) -> str:
+    """Whose doing this is: who started the run, or at a desk whose token it is."""
+    return os.environ.get("GITHUB_TRIGGERING_ACTOR") or os.environ.get("GITHUB_ACTOR") or forge.login
+
+
 def event() -> Any:
     """What happened, as GitHub tells it to a job."""
     from ratchet import files
@@ -52,7 +60,8 @@ def event() -> Any:
 
 
 def output(name: str, value: object) -> None:
-    """An output of the step, where there is one."""
+    """An output of the step, where there is one; text of several lines, too."""
     if path := os.environ.get("GITHUB_OUTPUT"):
+        text = str(value)
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"{name}={value}\n")
+            file.write(f"{name}<<=====\n{text}\n=====\n" if "\n" in text else f"{name}={text}\n")

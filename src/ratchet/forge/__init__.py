@@ -22,6 +22,7 @@ from ratchet.forge.nouns import (
     Job,
     Pull,
     Release,
+    Review,
     Run,
     Status,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Patience",
     "Pull",
     "Release",
+    "Review",
     "Run",
     "Status",
 ]

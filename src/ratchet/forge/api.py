@@ -118,7 +118,7 @@ class Api:
         """
         return self._patiently(lambda: self._json("GET", path, parameters=parameters)[1], f"GET {path}")
 
-    def pages(self, path: str, **parameters: Any) -> Iterator[Any]:
+    def pages(self, path: str, /, **parameters: Any) -> Iterator[Any]:
         """The JSON of each page of a list."""
         page, more = 1, True
         while more:

@@ -27,6 +27,7 @@ from ratchet.forge.nouns import (
     Job,
     Pull,
     Release,
+    Review,
     Run,
     Status,
 )
@@ -141,6 +142,10 @@ class Forge:
         found = [Pull.of(data) for data in self._pages("/pulls", state="open", head=head)]
         return [pull for pull in found if pull.head_repository == head_repository]
 
+    def reviews(self, number: int) -> list[Review]:
+        """What people think of a pull request, oldest first."""
+        return [Review.of(data) for data in self._pages(f"/pulls/{number}/reviews")]
+
     def create_pull(self, title: str, head: str, base: str, body: str = "") -> Pull:
         """Open a pull request from a branch of this repository; the one that is open already, if there is one."""
 
@@ -165,6 +170,27 @@ class Forge:
         pages = list(self._api.pages(f"{self._root}/commits/{quote(sha, safe='')}"))
         changes = [change for page in pages for change in page.get("files") or ()]
         return Commit.of({**pages[0], "files": changes})
+
+    def commits(self, start: str, path: str) -> Iterator[Commit]:
+        """The commits from a branch or commit on back that changed a path, newest first; asked for as they are needed.
+
+        Whether what is named there exists is for the caller to know: there is nothing to list of what does not.
+        """
+        return map(Commit.of, self._pages("/commits", sha=start, path=path))
+
+    def file(self, ref: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
+        """The bytes of a file of a branch or commit; None when it has none.
+
+        Raises:
+            ApiError: It is larger than `limit` bytes.
+        """
+        try:
+            data = self._get(f"/contents/{quote(path)}", ref=ref)
+        except NotFound:
+            return None
+        if data["size"] > limit:
+            raise ApiError(f"{ref}:{path}: has {data['size']} bytes; at most {limit} are expected\nit is not read")
+        return base64.b64decode(data["content"])
 
     def compare(self, base: str, head: str) -> Comparison:
         """What a head (commit or branch) has that a base lacks."""
@@ -207,7 +233,7 @@ class Forge:
         Args:
             branch: Where. With `parent` None it is new, and its first commit has no history.
             parent: The commit it is at.
-            changed: New content by path; None deletes. All else stays as in the parent.
+            changed: New content by path; None deletes. All else stays as in the parent, also when nothing is given.
             message: Of the commit.
             merged: Further parents, which make it a merge.
 
@@ -216,9 +242,10 @@ class Forge:
         """
         base = {"base_tree": self._get(f"/git/commits/{parent}")["tree"]["sha"]} if parent else {}
         entries = [self._entry(path, content) for path, content in sorted(changed.items())]
-        tree = self._post("/git/trees", base | {"tree": entries})
+        # GitHub makes no tree of nothing: a commit that changes no file has its parent's.
+        tree = self._post("/git/trees", base | {"tree": entries})["sha"] if entries else base["base_tree"]
         parents = [*([parent] if parent else []), *merged]
-        commit = self._post("/git/commits", {"message": message, "tree": tree["sha"], "parents": parents})
+        commit = self._post("/git/commits", {"message": message, "tree": tree, "parents": parents})
         sha = str(commit["sha"])
         if parent:
             self._move(branch, sha)
@@ -345,6 +372,16 @@ class Forge:
             return found
         return Issue.of(self._api.send("PATCH", f"{self._root}/issues/{found.number}", {"body": body}))
 
+    def open_issues(self, marker: str) -> list[Issue]:
+        """The open issues whose text begins with `marker`, oldest first."""
+        listed = self._pages("/issues", state="open", sort="created", direction="asc")
+        found = [Issue.of(data) for data in listed if "pull_request" not in data]
+        return [issue for issue in found if issue.body.lstrip().startswith(marker)]
+
+    def close_issue(self, number: int) -> None:
+        """Close an issue as done."""
+        self._api.send("PATCH", f"{self._root}/issues/{number}", {"state": "closed", "state_reason": "completed"})
+
     # --- actions
 
     def run(self, run_id: int) -> Run:
@@ -357,6 +394,10 @@ class Forge:
         given = {name: value for name, value in asked.items() if value}
         return [Run.of(d) for d in self._pages(f"/actions/workflows/{workflow}/runs", "workflow_runs", **given)]
 
+    def waiting_runs(self) -> list[Run]:
+        """The runs that wait for somebody's approval before they deploy, newest first."""
+        return [Run.of(data) for data in self._pages("/actions/runs", "workflow_runs", status="waiting")]
+
     def jobs(self, run_id: int, attempt: int) -> list[Job]:
         """The jobs of one attempt of a run."""
         return [Job.of(data) for data in self._pages(f"/actions/runs/{run_id}/attempts/{attempt}/jobs", "jobs")]
@@ -364,6 +405,13 @@ class Forge:
     def artifacts(self, run_id: int) -> list[Artifact]:
         """What a run has uploaded, in all of its attempts."""
         return [Artifact.of(data) for data in self._pages(f"/actions/runs/{run_id}/artifacts", "artifacts")]
+
+    def artifact(self, artifact_id: int) -> Artifact | None:
+        """An artifact by its number; None when GitHub has deleted it."""
+        try:
+            return Artifact.of(self._get(f"/actions/artifacts/{artifact_id}"))
+        except NotFound:
+            return None
 
     def download(self, artifact: Artifact, target: Path, limit: int) -> None:
         """Download an artifact's zip file: at most `limit` bytes, with the digest that GitHub has noted for it."""
@@ -466,7 +514,7 @@ class Forge:
     def _get(self, path: str, **parameters: Any) -> Any:
         return self._api.get(self._root + path, **parameters)
 
-    def _pages(self, path: str, key: str | None = None, **parameters: Any) -> Iterator[Any]:
+    def _pages(self, path: str, /, key: str | None = None, **parameters: Any) -> Iterator[Any]:
         """The entries of a list, of all its pages; `key` names the list where it is wrapped in an object."""
         for page in self._api.pages(self._root + path, **parameters):
             yield from page[key] if key else page

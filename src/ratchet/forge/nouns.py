@@ -18,6 +18,7 @@ class Pull:
         head_repository: "owner/name" the change comes from; None when that fork is gone.
         base_repository: "owner/name" the change goes to.
         merge_sha: The commit on the base branch, once merged.
+        merged_by: Login of who merged it; "" in lists, which do not say.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Pull:
     base_sha: str
     merge_sha: str | None
     url: str
+    merged_by: str = ""
 
     @property
     def is_fork(self) -> bool:
@@ -65,7 +67,27 @@ class Pull:
             base_sha=base["sha"],
             merge_sha=data.get("merge_commit_sha") if merged else None,
             url=data["html_url"],
+            merged_by=_login(data.get("merged_by")),
         )
+
+
+@dataclass(frozen=True)
+class Review:
+    """What somebody thinks of a pull request.
+
+    Attributes:
+        state: "APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED" or "PENDING".
+        sha: The commit they saw; None when GitHub does not know it any more.
+    """
+
+    author: str
+    state: str
+    sha: str | None
+
+    @classmethod
+    def of(cls, data: Json) -> Self:
+        """From an entry of `GET /repos/{owner}/{repo}/pulls/{number}/reviews`."""
+        return cls(_login(data.get("user")), data["state"], data.get("commit_id"))
 
 
 @dataclass(frozen=True)
@@ -230,7 +252,8 @@ class Commit:
         author: Login that GitHub found for the author's mail address, or "". Anyone can write any address: with
             `verified` false it proves nothing.
         verified: Whether GitHub has verified the signature.
-        files: Paths it changes against its first parent, old names of renamed files too.
+        files: Paths it changes against its first parent, old names of renamed files too; none of a list's commits.
+        at: When it was committed: "2026-11-24T13:07:00Z".
     """
 
     sha: str
@@ -240,10 +263,11 @@ class Commit:
     author: str
     verified: bool
     files: tuple[str, ...]
+    at: str = ""
 
     @classmethod
     def of(cls, data: Json) -> Self:
-        """From `GET /repos/{owner}/{repo}/commits/{sha}`."""
+        """From `GET /repos/{owner}/{repo}/commits/{sha}`, or an entry of a list of commits."""
         inner = data["commit"]
         return cls(
             sha=data["sha"],
@@ -253,6 +277,7 @@ class Commit:
             author=_login(data.get("author")),
             verified=bool((inner.get("verification") or {}).get("verified")),
             files=paths(data.get("files") or ()),
+            at=(inner.get("committer") or {}).get("date") or "",
         )
 
 

@@ -66,6 +66,8 @@ READS: list[Row] = [
     reading(f"{RUN}/attempts/{{attempt_number}}", run_id=run, attempt_number=1),
     reading(f"{RUN}/attempts/{{attempt_number}}/jobs", run_id=run, attempt_number=1),
     reading(f"{RUN}/jobs", run_id=run),
+    reading(f"{RUN}/approvals", run_id=lambda w: w.approved_run().id),
+    reading(f"{RUN}/pending_deployments", run_id=lambda w: w.held_run().id),
     reading(f"{RUN}/logs", 302, run_id=run),
     reading(f"{R}/actions/workflows"),
     reading(f"{R}/actions/workflows/{{workflow_id}}", workflow_id="report.yml"),
@@ -88,6 +90,7 @@ READS: list[Row] = [
     reading(f"{R}/contents/{{path}}", path="params.yaml"),
     reading(f"{R}/contents/{{path}}", path="src", query={"ref": "more-trees"}),
     reading(f"{R}/environments"),
+    reading(f"{R}/environments/{{environment_name}}", environment_name=lambda w: w.environment["name"]),
     reading(f"{R}/forks"),
     reading(f"{R}/git/blobs/{{file_sha}}", file_sha=lambda w: w.blob()),
     reading(f"{R}/git/commits/{{commit_sha}}", commit_sha=lambda w: w.main),
@@ -111,6 +114,7 @@ READS: list[Row] = [
     reading(f"{PULL}/commits", pull_number=lambda w: w.pull),
     reading(f"{PULL}/files", pull_number=lambda w: w.pull),
     reading(f"{PULL}/merge", 204, pull_number=lambda w: w.merged()),
+    reading(f"{PULL}/reviews", pull_number=lambda w: w.reviewed()),
     reading(f"{R}/releases"),
     reading(f"{R}/releases/assets/{{asset_id}}", asset_id=lambda w: w.release["assets"][0]["id"]),
     reading(f"{R}/releases/latest", 200),
@@ -148,6 +152,18 @@ WRITES: list[Row] = [
     (f"POST {RUN}/approve", 201, lambda w: Call(path={"run_id": w.waiting_run().id})),
     (f"POST {RUN}/cancel", 202, lambda w: Call(path={"run_id": w.open_run().id})),
     (f"POST {RUN}/rerun", 201, lambda w: Call(path={"run_id": w.finished_run().id})),
+    (f"POST {RUN}/pending_deployments", 200, lambda w: _reviewed(w, "approved")),
+    (f"POST {RUN}/pending_deployments", 200, lambda w: _reviewed(w, "rejected")),
+    (
+        f"PUT {R}/environments/{{environment_name}}",
+        200,
+        lambda w: Call(
+            path={"environment_name": w.name("place")},
+            body={"reviewers": [{"type": "User", "id": w.user("eve")}], "prevent_self_review": True},
+        ),
+    ),
+    (f"PUT {R}/environments/{{environment_name}}", 200, lambda w: Call(path={"environment_name": w.name("place")})),
+    (f"DELETE {R}/environments/{{environment_name}}", 204, lambda w: Call(path={"environment_name": w.place()})),
     (
         f"POST {R}/actions/workflows/{{workflow_id}}/dispatches",
         204,
@@ -250,6 +266,12 @@ WRITES: list[Row] = [
     ),
     (f"PATCH {PULL}", 200, lambda w: Call(path={"pull_number": w.pull}, body={"title": "Twice the trees"})),
     (
+        f"POST {PULL}/reviews",
+        200,
+        lambda w: Call(path={"pull_number": w.pull}, body={"event": "COMMENT", "body": "Why not three times?"}),
+    ),
+    (f"POST {PULL}/reviews", 200, lambda w: Call("eve", {"pull_number": w.pull}, body={"event": "APPROVE"})),
+    (
         f"PUT {PULL}/merge",
         200,
         lambda w: Call(path={"pull_number": w.mergeable()}, body={"merge_method": "squash", "commit_title": "Change"}),
@@ -300,6 +322,11 @@ def _moved(w: Any, name: str) -> Call:
     return Call(path={"ref": f"heads/{name}"}, body={"sha": w.commit(w.sha(name)), "force": False})
 
 
+def _reviewed(w: Any, state: str, who: str = "ada", run: Any = None) -> Call:
+    body = {"environment_ids": [w.environment["id"]], "state": state, "comment": "The canary is well."}
+    return Call(who, {"run_id": (run or w.held_run()).id}, body=body)
+
+
 def _sideways(w: Any, name: str) -> Call:
     return Call(path={"ref": f"heads/{name}"}, body={"sha": w.commit(w.main), "force": False})
 
@@ -319,6 +346,7 @@ FAILURES: list[Row] = [
     reading(f"{R}/commits/{{ref}}", 422, ref=NO_SHA),
     reading(f"{R}/compare/{{basehead}}", 404, basehead="main...nothing"),
     reading(f"{R}/contents/{{path}}", 404, path="nothing.txt"),
+    reading(f"{R}/environments/{{environment_name}}", 404, environment_name="nowhere"),
     reading(f"{R}/git/blobs/{{file_sha}}", 404, file_sha=NO_SHA),
     reading(f"{R}/git/commits/{{commit_sha}}", 404, commit_sha=NO_SHA),
     reading(f"{R}/git/ref/{{ref}}", 404, ref="heads/nothing"),
@@ -333,6 +361,16 @@ FAILURES: list[Row] = [
     reading(f"{R}/releases/{{release_id}}", 404, release_id=NOTHING),
     reading(f"{R}/rulesets/{{ruleset_id}}", 404, ruleset_id=NOTHING),
     (f"POST {RUN}/cancel", 409, lambda w: Call(path={"run_id": w.run.id})),
+    (f"POST {RUN}/pending_deployments", 403, lambda w: _reviewed(w, "approved", "bob")),
+    (f"POST {RUN}/pending_deployments", 422, lambda w: _reviewed(w, "approved", run=w.run)),
+    (f"POST {RUN}/pending_deployments", 422, lambda w: _reviewed(w, "forgotten")),
+    (
+        f"PUT {R}/environments/{{environment_name}}",
+        422,
+        lambda w: Call(path={"environment_name": "x"}, body={"reviewers": [{"type": "User", "id": NOTHING}]}),
+    ),
+    (f"POST {PULL}/reviews", 422, lambda w: Call(path={"pull_number": w.pull}, body={"event": "APPROVE"})),
+    (f"POST {PULL}/reviews", 422, lambda w: Call("eve", {"pull_number": w.pull}, body={"event": "COMMENT"})),
     (f"POST {RUN}/rerun", 403, lambda w: Call(path={"run_id": w.open_run().id})),
     (
         f"POST {R}/actions/workflows/{{workflow_id}}/dispatches",
@@ -427,11 +465,12 @@ FAILURES: list[Row] = [
     ),
 ]
 
-_OPEN = ("/user/repos", f"{R}/forks", f"{R}/issues", f"{ISSUE}/comments", f"{R}/pulls")
+_OPEN = ("/user/repos", f"{R}/forks", f"{R}/issues", f"{ISSUE}/comments", f"{R}/pulls", f"{PULL}/reviews")
 OPEN_TO_READERS = {f"POST {path}" for path in _OPEN}
 """What anybody with an account may do in a public repository."""
 
 _NEEDS = {
+    "deployments": ("/actions/runs/{run_id}/pending_deployments",),
     "actions": ("/actions/artifacts", "/actions/runs", "/actions/workflows"),
     "administration": ("/actions/permissions", "/forks", "/rulesets"),
     "checks": ("/check-runs",),
@@ -446,8 +485,9 @@ def _needs(operation: str) -> tuple[str, ...]:
     if path.startswith(("/issues", "/labels")):
         return ("issues", "pull-requests") if "{" in path or path == "/labels" else ("issues",)
     found = next((name for name, beginnings in _NEEDS.items() if path.startswith(beginnings)), "administration")
-    return () if found == "administration" else (found,)
+    return () if found in {"administration", "deployments"} else (found,)
 
 
 NEEDS: dict[str, tuple[str, ...]] = {operation: _needs(operation) for operation, _, _ in WRITES}
-"""Which permission of a workflow's token suffices to write; administration is never given to one."""
+"""Which permission of a workflow's token suffices to write; administration is never given to one, nor is it asked to
+review what runs deploy."""

@@ -44,6 +44,7 @@ GET    /repos/{owner}/{repo}/actions/permissions/workflow
 PUT    /repos/{owner}/{repo}/actions/permissions/workflow
 GET    /repos/{owner}/{repo}/actions/runs
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}
+GET    /repos/{owner}/{repo}/actions/runs/{run_id}/approvals
 POST   /repos/{owner}/{repo}/actions/runs/{run_id}/approve
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}/artifacts
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}
@@ -51,6 +52,8 @@ GET    /repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}/job
 POST   /repos/{owner}/{repo}/actions/runs/{run_id}/cancel
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}/jobs
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}/logs
+GET    /repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments
+POST   /repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments
 POST   /repos/{owner}/{repo}/actions/runs/{run_id}/rerun
 GET    /repos/{owner}/{repo}/actions/workflows
 GET    /repos/{owner}/{repo}/actions/workflows/{workflow_id}
@@ -77,6 +80,9 @@ PUT    /repos/{owner}/{repo}/contents/{path}
 DELETE /repos/{owner}/{repo}/contents/{path}
 POST   /repos/{owner}/{repo}/dispatches
 GET    /repos/{owner}/{repo}/environments
+GET    /repos/{owner}/{repo}/environments/{environment_name}
+PUT    /repos/{owner}/{repo}/environments/{environment_name}
+DELETE /repos/{owner}/{repo}/environments/{environment_name}
 GET    /repos/{owner}/{repo}/forks
 POST   /repos/{owner}/{repo}/forks
 POST   /repos/{owner}/{repo}/git/blobs
@@ -118,6 +124,8 @@ GET    /repos/{owner}/{repo}/pulls/{pull_number}/commits
 GET    /repos/{owner}/{repo}/pulls/{pull_number}/files
 GET    /repos/{owner}/{repo}/pulls/{pull_number}/merge
 PUT    /repos/{owner}/{repo}/pulls/{pull_number}/merge
+GET    /repos/{owner}/{repo}/pulls/{pull_number}/reviews
+POST   /repos/{owner}/{repo}/pulls/{pull_number}/reviews
 PUT    /repos/{owner}/{repo}/pulls/{pull_number}/update-branch
 GET    /repos/{owner}/{repo}/releases
 POST   /repos/{owner}/{repo}/releases

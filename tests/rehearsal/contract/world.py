@@ -76,6 +76,11 @@ class World:
         return self.ruleset_of("idle")
 
     @cached_property
+    def environment(self) -> dict[str, Any]:
+        """An environment that its owner has to let runs into."""
+        return self.environment_of("production", self.user("ada"))
+
+    @cached_property
     def check(self) -> int:
         """A check run on the pull request's head."""
         body = {"name": "lint", "head_sha": self.head, "status": "in_progress"}
@@ -117,6 +122,27 @@ class World:
         number = self.mergeable()
         self.json("PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge", pull_number=number, body={})
         return number
+
+    def reviewed(self) -> int:
+        """A pull request that somebody has approved."""
+        number = self.mergeable()
+        path = "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews"
+        self.json(path, body={"event": "APPROVE", "body": "Fine."}, who="eve", pull_number=number)
+        return number
+
+    def user(self, login: str) -> int:
+        """The number of a person."""
+        return int(self.json("GET /users/{username}", username=login)["id"])
+
+    def environment_of(self, name: str, *reviewers: int) -> dict[str, Any]:
+        """An environment."""
+        body = {"reviewers": [{"type": "User", "id": number} for number in reviewers]}
+        path = "PUT /repos/{owner}/{repo}/environments/{environment_name}"
+        return dict(self.json(path, body=body, environment_name=name))
+
+    def place(self) -> str:
+        """The name of an environment that nobody guards."""
+        return str(self.environment_of(self.name("place"))["name"])
 
     def comment(self) -> int:
         """A comment on the issue, by the bot."""
@@ -218,6 +244,19 @@ class World:
         run = self.forge.open_run(run_of(self.head))
         with self.forge.changing():
             run.status = "waiting"
+        return run
+
+    def held_run(self) -> Run:
+        """A run that waits for the reviewers of an environment."""
+        run = self.forge.open_run(run_of(self.head))
+        assert self.forge.hold_run(run, [self.environment["name"]])
+        return run
+
+    def approved_run(self) -> Run:
+        """A run that was let into an environment."""
+        run = self.held_run()
+        body = {"environment_ids": [self.environment["id"]], "state": "approved", "comment": ""}
+        self.json("POST /repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments", body=body, run_id=run.id)
         return run
 
     def job_token(self, name: str, permissions: Mapping[str, str]) -> str:
