@@ -111,6 +111,9 @@ def merge(desk: Desk, teller: Teller, numbers: list[int]) -> None:
     """What was not proven cannot be merged; what was, is released as it was judged."""
     refused = desk.merge(numbers[0])
     say(f"Merging #{numbers[0]} is refused: {' '.join(refused.json()['message'].split())}")
+    for number in numbers[:-1]:  # or the release would bring them up to date, and have them judged once more
+        desk.close(number)
+    print(f"  {' and '.join(f'#{number}' for number in numbers[:-1])} are closed by their author")
     merged = desk.merge(numbers[-1], how="squash")
     say(f"Merging #{numbers[-1]}: {merged.json()['message']}.")
     desk.wait()

@@ -151,6 +151,10 @@ class Desk:
         """Press the button."""
         return self.ask("PUT", f"/pulls/{number}/merge", merge_method=how)
 
+    def close(self, number: int) -> None:
+        """Give a pull request up."""
+        checked(self.ask("PATCH", f"/pulls/{number}", state="closed"))
+
     def comments(self, number: int) -> list[str]:
         """Bodies of the comments that are the loop's."""
         found, page = [], 1
