@@ -10,7 +10,7 @@ EVENT ?= pull_request
 TESTS ?=
 MERMAID ?= rehearsal/node_modules
 
-.PHONY: help install demo rehearse repro test lint bench clean
+.PHONY: help install demo year rehearse repro test lint bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ rehearsal/node_modules: rehearsal/package-lock.json
 
 demo: install $(MERMAID) ## Play the story, by the real workflow files: from a first model to a canary and a rollback
 	@$(RUN) python -m rehearsal.demo $(ARGUMENTS)
+
+year: install $(MERMAID) ## Play April to December of the flights: served, checked, retrained when that is proven to help
+	@$(RUN) python -m rehearsal.year $(ARGUMENTS)
 
 rehearse: install ## Run your workflow files on an event: EVENT=pull_request, push, dispatch:release.yml
 	@$(RUN) python -m rehearsal $(EVENT)

@@ -42,10 +42,13 @@ class Host:
         desk: Whose branch it follows, and whose registry it takes images from.
         environment: Which one it is.
         folder: For the clone, logs and routes.
+        settings: Of the service, beside what its image says.
     """
 
-    def __init__(self, desk: Desk, environment: Environment, folder: Path) -> None:
-        self.engine = Processes(Registry(desk.folder / "registry"), folder / "engine")
+    def __init__(
+        self, desk: Desk, environment: Environment, folder: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.engine = Processes(Registry(desk.folder / "registry"), folder / "engine", settings)
         self._desk, self._environment, self._folder = desk, environment, folder
         self._watch = Watch(self.engine, folder / "deploy", environment, folder / "reached.json")
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/", ".ci/")
 """What a pipeline and its workflows do without."""
 LONG = ("tests/", "bench/", "docs/")
-FEW_TESTS = ("tests/conftest.py", "tests/flights/test_schema.py", "tests/rehearsal/test_runner_expressions.py")
+FEW_TESTS = ("tests/conftest.py", "tests/test_params.py", "tests/rehearsal/test_runner_expressions.py")
 """Enough for ci.yml to have something to run; all tests take minutes."""
 
 

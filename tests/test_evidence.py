@@ -152,6 +152,26 @@ def test_a_lock_that_lies_is_not_where_a_run_starts(proposal: Proposal) -> None:
     assert ran(proposal.run) == ["train", "export", "evaluate", "card", "track"]
 
 
+@pytest.mark.parametrize("is_proven", [True, False], ids=["proven", "claimed"])
+def test_what_mains_own_workflow_has_trained_is_not_trained_again(
+    project: Project, champion: Champion, is_proven: bool
+) -> None:
+    """A lock that the ledger knows is where the run starts: what is in the cache is taken."""
+    base = project.run("git", "rev-parse", "HEAD").out.strip()
+    project.edit(model__alpha=30.0)
+    project.repro()
+    digest, model = project.lock_digest, project.model_digest
+    project.commit("Retrained")
+    for name in OUTPUTS:
+        shutil.rmtree(project.root / name)
+    out = project.root.parent / "evidence"
+
+    run = evidence.collect(base, out, champion, project.root, proven=lambda known: is_proven and known == digest)
+
+    assert (run["outcome"], run["model_digest"], run["lock_digest"]) == ("proposed", model, digest)
+    assert ("train" in ran(run)) is not is_proven
+
+
 def test_the_lock_of_a_proposal_fits_its_files(proposal: Proposal) -> None:
     """What a judge asks of it: the head's files as bytes, the pipeline as data, the outputs that came along."""
     root, read = proposal.project.root, proposal.read

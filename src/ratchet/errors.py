@@ -9,6 +9,10 @@ class RatchetError(Exception):
     """What is wrong, where, and what to do about it."""
 
 
+class AbsentError(RatchetError):
+    """The source has nothing of what was asked for, or nothing yet: no fault of the data."""
+
+
 @contextmanager
 def told_to_the_user() -> Iterator[None]:
     """End the program with exit code 2 and a message, no traceback, when the work inside cannot be done."""

@@ -1,8 +1,8 @@
 """Evidence: what a proposal makes of the data, as a folder for the judge.
 
 Runs in the proposal's own tree, with a token that can only read. What it says is a claim: the judge reads it through
-`ratchet.intake`, which also fixes its layout. It starts from the lock of the base, never from the one that was
-committed, which may be wrong, by mistake or otherwise:
+`ratchet.intake`, which also fixes its layout. It starts from the lock of the base, not from the one that was committed,
+which may be wrong, by mistake or otherwise; but for one that main's own workflow has made and the ledger knows:
 
     manifest.json   the SHA-256 of every other file
     run.json        commits, outcome, seconds of each stage, and why it failed
@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Record = dict[str, Any]
+Proven = Callable[[str], bool]
 
 LOG = 4000  # last characters of a log that are kept
 MOST_PARAMS, LONGEST_VALUE = 500, 1000
@@ -63,6 +64,14 @@ class FailedError(RatchetError):
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a run of the pipeline starts from; see `collect`."""
+
+    rejudges: bool
+    proven: Proven
+
+
+@dataclass(frozen=True)
 class _Made:
     """What a run of the pipeline came to; files of the evidence by name, as paths, tables or values."""
 
@@ -76,7 +85,13 @@ class _Made:
 
 
 def collect(
-    base: str, out: Path, champion: Champion | None = None, root: Path = Path(), *, rejudges: bool = False
+    base: str,
+    out: Path,
+    champion: Champion | None = None,
+    root: Path = Path(),
+    *,
+    rejudges: bool = False,
+    proven: Proven = lambda _: False,
 ) -> Record:
     """Run the pipeline of the tree in `root` from the lock of `base`, and write the folder `out`.
 
@@ -87,6 +102,8 @@ def collect(
         root: A checkout, whose dvc.lock and outputs are replaced.
         rejudges: Main's own model is proposed once more, for its judged bytes are gone: when it is not the champion,
             the pipeline runs although nothing changed.
+        proven: Whether main's own workflow has made a lock, by its digest: then the run starts from it where the
+            proposal has it committed, and what is in the cache is not trained a second time.
 
     Returns:
         Content of `run.json`; its `outcome` is `unchanged`, `proposed` or `failed`. The folder is written in each case;
@@ -98,7 +115,7 @@ def collect(
     began, root = time.monotonic(), root.resolve()
     commits = {"head_sha": _commit(root, "HEAD"), "base_sha": _fork_point(root, _commit(root, base))}
     try:
-        made = _made(root, commits["base_sha"], champion, rejudges=rejudges)
+        made = _made(root, commits["base_sha"], champion, Start(rejudges, proven))
     except FailedError as error:
         made = _Made("failed", error.stages, failure={"stage": error.stage, "log": str(error)[-LOG:]})
     except RatchetError as error:
@@ -119,7 +136,7 @@ def collect(
     return run
 
 
-def _made(root: Path, base: str, champion: Champion | None, *, rejudges: bool) -> _Made:
+def _made(root: Path, base: str, champion: Champion | None, start: Start) -> _Made:
     locked = _git(root, "show", f"{base}:{LOCK}", missing=b"")
     if locked:
         files.write_bytes(root / LOCK, locked)
@@ -136,8 +153,11 @@ def _made(root: Path, base: str, champion: Champion | None, *, rejudges: bool) -
         )
     listing = _listed(root, "--cached", "--others", "--exclude-standard")
     fits = locked and not lock.faults(lock.read(root / LOCK), live, lambda path: _read(root / path), listing)
-    if fits and not (rejudges and _is_unreleased(root, champion)):
+    if fits and not (start.rejudges and _is_unreleased(root, champion)):
         return _Made("unchanged", lock_digest=lock.digest_of(root))
+    proposed = _git(root, "show", f"HEAD:{LOCK}", missing=b"")
+    if proposed != locked and start.proven(_digest(proposed, live)):
+        files.write_bytes(root / LOCK, proposed)
     # What is missing in the cache is made again; `dvc repro` alone would make everything again.
     _dvc(root, "checkout", "--allow-missing", "--quiet")
     stages = _repro(root)
@@ -145,6 +165,14 @@ def _made(root: Path, base: str, champion: Champion | None, *, rejudges: bool) -
         return _proposed(root, base, stages, champion)
     except RatchetError as error:
         raise FailedError(str(error), None, stages) from error
+
+
+def _digest(text: bytes, live: Mapping[str, lock.Definition]) -> str:
+    """The lock digest of what a proposal has committed; of nothing that can be read, that of no stage."""
+    try:
+        return lock.digest(lock.parse(text.decode("utf-8")), live)
+    except (RatchetError, UnicodeDecodeError):
+        return lock.digest({}, live)
 
 
 def _is_unreleased(root: Path, champion: Champion | None) -> bool:

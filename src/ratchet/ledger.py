@@ -9,8 +9,10 @@ It is the branch `records`, which the API moves forward and never back:
     claims/pr12-345.1.json                          the same by a fork's own scores: no look, and nothing rests on it
     acceptances/pr12-678.json    adoptions/…    refreshes/…    releases/model-v1.json
     promotions/production-901.json    rollbacks/…
+    proofs/<holdout>/<model>/2013-06-345.json       a retraining that drift.yml has tried: a look like a verdict
+    checks/2013-06/<inputs>.json                    a drift check, also one that found nothing
 
-Both digests are cut to 16 digits. The paths alone say which models a holdout has judged: a *look* is one of these. It
+All digests are cut to 16 digits. The paths alone say which models a holdout has judged: a *look* is one of these. It
 is counted in the same commit that records its verdict, so that two runs at once never share one.
 """
 
@@ -33,6 +35,8 @@ from ratchet.forge import Entry, Forge, Moved
 Record = dict[str, Any]
 
 BRANCH = "records"
+LOOKS = ("verdicts", "proofs")
+"""Folders in which a model has seen a holdout."""
 MOVES = ("promotion", "rollback")
 """Kinds of records of what runs where."""
 VERSION = 1
@@ -124,23 +128,34 @@ def path_of(entry: Mapping[str, Any]) -> str:
     if entry["kind"] in {"verdict", "claim"}:
         run = f"pr{entry['pull_request']}-{entry['run']}.{entry['attempt']}.json"
         is_claim = entry["kind"] == "claim"
-        return f"claims/{run}" if is_claim else f"{verdicts_of(entry['holdout'], entry['model_digest'])}{run}"
+        about = judged_in("verdicts", entry["holdout"], entry["model_digest"])
+        return f"claims/{run}" if is_claim else f"{about}{run}"
     if entry["kind"] == "release":
         return f"releases/{entry['tag']}.json"
     if entry["kind"] in MOVES:
         return f"{entry['kind']}s/{entry['environment']}-{entry['run']}.json"
+    if entry["kind"] == "proof":
+        run = f"{entry['period']}-{entry['run']}.json"
+        return f"{judged_in('proofs', entry['holdout'], entry['model_digest'])}{run}"
+    if entry["kind"] == "check":
+        return check_path(entry["period"], entry["inputs"])
     return f"{_FOLDERS[entry['kind']]}/pr{entry['pull_request']}-{entry['run']}.json"
 
 
-def verdicts_of(holdout: str, model: str) -> str:
-    """The folder of the verdicts about a model on a holdout, with its slash."""
-    return f"verdicts/{holdout[:DIGITS]}/{model[:DIGITS]}/"
+def judged_in(folder: str, holdout: str, model: str) -> str:
+    """The folder, in one of `LOOKS`, of what is said about a model on a holdout, with its slash."""
+    return f"{folder}/{holdout[:DIGITS]}/{model[:DIGITS]}/"
+
+
+def check_path(period: str, inputs: str) -> str:
+    """Where the drift check of a period lies that has looked at these inputs."""
+    return f"checks/{period}/{inputs[:DIGITS]}.json"
 
 
 def models(paths: Collection[str], holdout: str) -> frozenset[str]:
     """The models that a holdout has judged, by the first digits of their digests."""
-    folder = f"verdicts/{holdout[:DIGITS]}/"
-    return frozenset(path.split("/")[2] for path in paths if path.startswith(folder))
+    folders = tuple(f"{folder}/{holdout[:DIGITS]}/" for folder in LOOKS)
+    return frozenset(path.split("/")[2] for path in paths if path.startswith(folders))
 
 
 def checked(entry: Any, where: str = "record") -> Record:
@@ -196,7 +211,7 @@ class Listing:
 
     def look(self, holdout: str, model: str) -> int:
         """Which distinct model this is (or would be) that the holdout judges: one that was judged keeps its look."""
-        known = self._records(verdicts_of(holdout, model))
+        known = self._chosen(lambda path: path.startswith(tuple(judged_in(folder, holdout, model) for folder in LOOKS)))
         if known:
             return int(known[0]["look"])
         return len(models(self.entries, holdout)) + 1
@@ -212,6 +227,14 @@ class Listing:
     def all_verdicts(self) -> list[Record]:
         """All verdicts, oldest first."""
         return self._records("verdicts/")
+
+    def proofs(self) -> list[Record]:
+        """All retrainings that were tried, oldest first."""
+        return self._records("proofs/")
+
+    def checks(self, period: str | None = None) -> list[Record]:
+        """The drift checks of a period, or of all, oldest first."""
+        return self._records(f"checks/{period}/" if period else "checks/")
 
     def acceptances(self) -> list[Record]:
         """All acceptances, oldest first."""
@@ -342,6 +365,9 @@ def _message(entry: Mapping[str, Any]) -> str:
         return f"release {entry['tag']}"
     if entry["kind"] in MOVES:
         return f"{entry['kind']} in {entry['environment']}: {entry['tag']}, run {entry['run']}"
+    if entry["kind"] in {"proof", "check"}:
+        said = entry["verdict"] if entry["kind"] == "proof" else entry["state"]
+        return f"{entry['kind']} of {entry['period']}: {said}, run {entry['run']}"
     said = f" {entry['verdict']}" if entry["kind"] == "verdict" else ""
     return f"{entry['kind']}{said}: pull request {entry['pull_request']}, run {entry['run']}"
 

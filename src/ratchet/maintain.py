@@ -104,7 +104,7 @@ def adopt(forge: Forge, number: int, deed: Deed) -> str:
             new_pull_request=new.number,
         )
     )
-    _dispatch(forge, branch)
+    have_judged(forge, branch)
     forge.upsert_comment(number, ADOPTED, f"{ADOPTED}\nAdopted as #{new.number}, where it is judged.\n")
     return f"pull request {number} is adopted as {new.number}, branch {branch}"
 
@@ -129,7 +129,7 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
     base = forge.branch(pull.base_branch)
     if base is None or git.is_ancestor(base, pull.head_sha):
         if settle.MODEL not in forge.statuses(pull.head_sha):  # a refresh that broke after its push
-            _dispatch(forge, pull.head_branch)
+            have_judged(forge, pull.head_branch)
         return f"pull request {number} has all of {pull.base_branch} already"
     merged = git.merge(pull.head_sha, base, f"Merge {pull.base_branch} into {pull.head_branch}")
     git.run("push", "--quiet", git.url, f"{merged}:refs/heads/{pull.head_branch}")
@@ -146,7 +146,7 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
             new_sha=merged,
         )
     )
-    _dispatch(forge, pull.head_branch)
+    have_judged(forge, pull.head_branch)
     return f"pull request {number} now has {pull.base_branch}'s {base[:8]}, and is judged again"
 
 
@@ -256,7 +256,7 @@ _WORKFLOWS = (
 )
 
 
-def _dispatch(forge: Forge, branch: str) -> None:
-    """A push by a workflow starts nothing; a dispatch does."""
+def have_judged(forge: Forge, branch: str) -> None:
+    """Have a branch judged that a workflow has pushed: the push starts nothing, a dispatch does."""
     for workflow in JUDGING:
         forge.dispatch(workflow, branch)

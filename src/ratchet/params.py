@@ -82,6 +82,20 @@ class Gate(_Section):
     bundle_megabytes: Annotated[float, Field(gt=0)]
 
 
+class Drift(_Section):
+    """How a new period is looked at; see `ratchet.drift`. What a batch must be is said by `data.checks`."""
+
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)]
+    least: Share
+    fall: Annotated[float, Field(ge=0)]
+    slice_fall: Annotated[float, Field(ge=0)]
+    labelled: Share
+    p99_milliseconds: Annotated[float, Field(gt=0)]
+    error_rate: Share
+    log: str | None
+    prometheus: str | None
+
+
 class Tracking(_Section):
     """Where and how patiently runs are recorded; see `ratchet.tracking`."""
 
@@ -97,6 +111,7 @@ class Params(_Section):
     train: Train
     model: Mapping[str, Any]
     gate: Gate
+    drift: Drift
     tracking: Tracking
 
 

@@ -69,7 +69,10 @@ class Problem:
         self.name = name
 
     def fetch(self, period: str) -> pd.DataFrame:
-        """Raw rows of one period (`2013-04`), the target null where it is not known (yet)."""
+        """Raw rows of one period (`2013-04`), the target null where it is not known (yet).
+
+        The source raises `ratchet.errors.AbsentError` for a period of which it has nothing, or nothing yet.
+        """
         return cast("pd.DataFrame", self._member("source", "fetch")(period))
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import scenario
+from drifting import drift
 
 from rehearsal.desk import Desk
 
@@ -25,6 +26,19 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def desk(released: Path, tmp_path: Path) -> Iterator[Desk]:
     """A desk on a copy."""
     with scenario.opened(released, tmp_path / "forge") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def drifting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a forge whose trains drift."""
+    return scenario.found(tmp_path_factory.mktemp("drifting") / "forge", drift)
+
+
+@pytest.fixture
+def year(drifting: Path, tmp_path: Path) -> Iterator[Desk]:
+    """A desk on a copy of it."""
+    with scenario.opened(drifting, tmp_path / "forge") as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,15 @@ BETTER, WORSE, SAME = 1.0, 200.0, 100.001
 CHECKS = "install lint test:\n\t@echo $@\n"
 
 
-def found(folder: Path) -> Path:
-    """A forge in `folder` with one repository, whose first release was made by release.yml."""
+def found(folder: Path, change: Callable[[Path], None] = lambda _: None) -> Path:
+    """A forge in `folder` with one repository, whose first release was made by release.yml.
+
+    Args:
+        folder: Is made.
+        change: Changes the project before it is anybody's.
+    """
     source = project.delays(folder.with_name(f"{folder.name}-project"), model__alpha=100.0).root
+    change(source)
     (source / "Makefile").write_text(CHECKS)
     with Desk(folder) as desk:
         desk.found(source)

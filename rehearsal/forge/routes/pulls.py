@@ -137,6 +137,24 @@ def _refuse_judging(ask: Ask, pull: Pull, said: str) -> None:
         raise Refusal(422, "Unprocessable Entity: GitHub Actions is not permitted to approve pull requests.")
 
 
+def _request_reviews(ask: Ask) -> Answer:
+    pull, wanted = _pull(ask), ask.body.get("reviewers") or []
+    if ask.body.get("team_reviewers") or any(not _may_review(ask, login) for login in wanted):
+        raise Refusal(
+            422,
+            "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not "
+            f"a collaborator of the {ask.repository.full_name} repository.",
+        )
+    if pull.user in wanted:
+        raise Refusal(422, "Review cannot be requested from pull request author.")
+    pull.reviewers = sorted({*pull.reviewers, *wanted})
+    return Answer(201, shapes.simple(ask.forge, pull))
+
+
+def _may_review(ask: Ask, login: str) -> bool:
+    return access.reaches(access.role_of(ask.forge.state, ask.repository, login), "read")
+
+
 def _merge(ask: Ask) -> Answer:
     pull, body = _pull(ask), ask.body
     how = pulls.Merge(
@@ -180,6 +198,7 @@ ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/merge", _is_merged, _READ),
     Route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", _reviews, _READ),
     Route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews", _review, _WRITE, "read"),
+    Route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers", _request_reviews, _WRITE),
     Route("PUT", "/repos/{owner}/{repo}/pulls/{pull_number}/merge", _merge, "contents:write"),
     Route("PUT", "/repos/{owner}/{repo}/pulls/{pull_number}/update-branch", _update_branch, _WRITE),
     Route("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls", _of_commit, _READ),

@@ -70,7 +70,7 @@ def simple(forge: Forge, pull: Pull) -> dict[str, Any]:
         "draft": pull.draft,
         "assignee": None,
         "assignees": [],
-        "requested_reviewers": [],
+        "requested_reviewers": [user(forge, login) for login in pull.reviewers],
         "requested_teams": [],
         "created_at": pull.created_at,
         "updated_at": pull.updated_at,

@@ -27,13 +27,18 @@ def evidence(base: str, out: Path) -> None:
     Starts from the base's dvc.lock. Scores the holdout with the champion, too, when there is a release. Ends with exit
     code 1 when a stage failed; the folder then says which, and why.
     """
-    from ratchet import evidence, release
+    from ratchet import evidence, ledger, release
     from ratchet.forge import Forge
 
+    forge = Forge.from_environment()
+
+    def proven(digest: str) -> bool:
+        return any(entry["lock_digest"] == digest for entry in ledger.Ledger(forge).listing().proofs())
+
     with TemporaryDirectory() as scratch:
-        champion = release.fetch(Forge.from_environment(), Path(scratch, "champion"))
+        champion = release.fetch(forge, Path(scratch, "champion"))
         branch = os.environ.get("GITHUB_HEAD_REF") or os.environ.get("GITHUB_REF_NAME", "")
-        run = evidence.collect(base, out, champion, rejudges=branch.startswith(release.REJUDGES))
+        run = evidence.collect(base, out, champion, rejudges=branch.startswith(release.REJUDGES), proven=proven)
     if run["outcome"] == "failed":
         sys.exit(1)
 

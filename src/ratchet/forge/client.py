@@ -156,6 +156,25 @@ class Forge:
         request = {"title": title, "head": head, "base": base, "body": body}
         return find() or self._api.create(f"{self._root}/pulls", request, find, Pull.of)
 
+    def closed_pull(self, branch: str) -> Pull | None:
+        """The newest pull request from a branch of this repository that was closed without being merged."""
+        listed = self._pages("/pulls", state="closed", head=f"{self.owner}:{branch}")
+        found = (Pull.of(data) for data in listed if not data["merged_at"])
+        return next((pull for pull in found if not pull.is_fork), None)
+
+    def close_pull(self, number: int) -> None:
+        """Close a pull request without merging it."""
+        self._api.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
+
+    def label(self, number: int, names: Sequence[str]) -> None:
+        """Give an issue or a pull request labels, beside those that it has; they are made where there are none."""
+        self._api.send("POST", f"{self._root}/issues/{number}/labels", {"labels": list(names)})
+
+    def request_reviews(self, number: int, people: Sequence[str], teams: Sequence[str] = ()) -> None:
+        """Ask people and teams (without their organisation) to review a pull request; once each."""
+        body = {"reviewers": list(people), "team_reviewers": list(teams)}
+        self._api.send("POST", f"{self._root}/pulls/{number}/requested_reviewers", body)
+
     # --- git
 
     def branch(self, name: str) -> str | None:

@@ -7,7 +7,7 @@ from calendar import monthrange
 import numpy as np
 import pandas as pd
 
-from ratchet.errors import RatchetError
+from ratchet.errors import AbsentError
 
 TRAINS = 12
 """A day."""
@@ -18,7 +18,7 @@ LINES = ("north", "south", "west")
 def fetch(period: str) -> pd.DataFrame:
     """Trains of one month, `2021-01` to `2021-12`; one has a distance that cannot be, and some were cancelled."""
     if period not in {f"2021-{month:02}" for month in range(1, 13)}:
-        raise RatchetError(f"there are no trains of {period!r}; the months are 2021-01 to 2021-12")
+        raise AbsentError(f"there are no trains of {period!r}; the months are 2021-01 to 2021-12")
     month = int(period[-2:])
     days = monthrange(2021, month)[1]
     random = np.random.default_rng(month)

@@ -272,6 +272,11 @@ WRITES: list[Row] = [
     ),
     (f"POST {PULL}/reviews", 200, lambda w: Call("eve", {"pull_number": w.pull}, body={"event": "APPROVE"})),
     (
+        f"POST {PULL}/requested_reviewers",
+        201,
+        lambda w: Call("ada", {"pull_number": w.pull}, body={"reviewers": ["eve"]}),
+    ),
+    (
         f"PUT {PULL}/merge",
         200,
         lambda w: Call(path={"pull_number": w.mergeable()}, body={"merge_method": "squash", "commit_title": "Change"}),
@@ -370,6 +375,12 @@ FAILURES: list[Row] = [
         lambda w: Call(path={"environment_name": "x"}, body={"reviewers": [{"type": "User", "id": NOTHING}]}),
     ),
     (f"POST {PULL}/reviews", 422, lambda w: Call(path={"pull_number": w.pull}, body={"event": "APPROVE"})),
+    (f"POST {PULL}/requested_reviewers", 422, lambda w: Call(path={"pull_number": w.pull}, body={"reviewers": ["x"]})),
+    (
+        f"POST {PULL}/requested_reviewers",
+        422,
+        lambda w: Call("ada", {"pull_number": w.pull}, body={"reviewers": ["ada"]}),
+    ),
     (f"POST {PULL}/reviews", 422, lambda w: Call("eve", {"pull_number": w.pull}, body={"event": "COMMENT"})),
     (f"POST {RUN}/rerun", 403, lambda w: Call(path={"run_id": w.open_run().id})),
     (

@@ -125,6 +125,7 @@ GET    /repos/{owner}/{repo}/pulls/{pull_number}/files
 GET    /repos/{owner}/{repo}/pulls/{pull_number}/merge
 PUT    /repos/{owner}/{repo}/pulls/{pull_number}/merge
 GET    /repos/{owner}/{repo}/pulls/{pull_number}/reviews
+POST   /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers
 POST   /repos/{owner}/{repo}/pulls/{pull_number}/reviews
 PUT    /repos/{owner}/{repo}/pulls/{pull_number}/update-branch
 GET    /repos/{owner}/{repo}/releases

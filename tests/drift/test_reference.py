@@ -1,0 +1,67 @@
+"""The reference: two passes over partitions, small, and whole."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from drift_example import COINS, scores, throws
+
+from ratchet.drift import reference
+from ratchet.errors import RatchetError
+from ratchet.problem import Problem
+
+FRAME = throws(20)
+
+
+def parts(frame: pd.DataFrame, count: int) -> list[pd.DataFrame]:
+    return [frame.iloc[at] for at in np.array_split(np.arange(len(frame)), count)]
+
+
+def test_inputs_are_what_a_row_is_scored_with_but_for_the_time():
+    """Not the label, not what metadata call no input, not the cluster, which always moves."""
+    found = reference.inputs(Problem("flights"))
+
+    assert len(found) == 19
+    assert not {"late", "weather_time", "year", "month", "day"} & set(found)
+
+
+def test_partitions_make_no_difference():
+    """Shuffled rows in seven parts are the same reference."""
+    shuffled = parts(FRAME.sample(frac=1, random_state=0), 7)
+    one = reference.build(COINS, [FRAME], [scores(FRAME)])
+    other = reference.build(COINS, shuffled, [scores(part) for part in shuffled])
+
+    assert other.plain() == one.plain()
+
+
+def test_it_can_be_stored():
+    one = reference.build(COINS, [FRAME], [scores(FRAME)])
+    assert reference.read(json.loads(json.dumps(one.plain()))).plain() == one.plain()
+
+
+def test_every_row_is_counted_on_its_day():
+    found = reference.build(COINS, [FRAME])
+
+    assert found.clusters[0] == "2021-03-01"
+    assert found.rows.tolist() == [100] * 20
+    assert all(tracked.daily.sum(axis=1).tolist() == [100] * 20 for tracked in found.tracked.values())
+    assert reference.SCORE not in found.tracked
+
+
+@pytest.mark.parametrize(
+    ("frames", "given", "said"),
+    [
+        (iter([FRAME]), None, "as a list, not as an iterator"),
+        ([], None, "no rows"),
+        ([FRAME.drop(columns="force")], None, "no column force"),
+        ([FRAME], [scores(FRAME)[:-1]], r"\(1999,\); one per row would be \(2000,\)"),
+        ([FRAME], [np.full(2000, np.nan)], "2000 of 2000 scores are not finite"),
+        ([FRAME], [], "not as many arrays of scores as frames"),
+    ],
+)
+def test_what_is_no_reference_is_said(frames, given, said):
+    with pytest.raises(RatchetError, match=said):
+        reference.build(COINS, frames, given)
