@@ -10,7 +10,7 @@ EVENT ?= pull_request
 TESTS ?=
 MERMAID ?= rehearsal/node_modules
 
-.PHONY: help install demo year rehearse repro test lint bench clean
+.PHONY: help install demo year backtest rehearse repro test lint bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ demo: install $(MERMAID) ## Play the story, by the real workflow files: from a f
 
 year: install $(MERMAID) ## Play April to December of the flights: served, checked, retrained when that is proven to help
 	@$(RUN) python -m rehearsal.year $(ARGUMENTS)
+
+backtest: install ## Replay 2013 under several policies of retraining; writes docs/policies.md, and keeps what it computed
+	@$(RUN) ratchet backtest $$(seq -f '2013-%02g' 12) $(ARGUMENTS)
 
 rehearse: install ## Run your workflow files on an event: EVENT=pull_request, push, dispatch:release.yml
 	@$(RUN) python -m rehearsal $(EVENT)

@@ -42,7 +42,7 @@ TREES = (
 # What the bundle's wheel carries of the loop: enough to open a bundle and score rows, and nothing that changes with it.
 RUNTIME = ("__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "rows.py")
 # Modules of the problem contract that scoring has no use for: another sentence in a card is not another model.
-UNUSED = ("behaviour.py", "card.py", "schema.py", "slices.py", "source.py")
+UNUSED = ("behaviour.py", "card.py", "schema.py", "shifts.py", "slices.py", "source.py")
 
 
 @dataclass(frozen=True)

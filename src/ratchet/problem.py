@@ -9,6 +9,7 @@ first used, so that a stage loads (and DVC tracks) only the code it needs:
     <problem>/features.py   any function of a row; named by `ratchet.rows.RowFeatures` inside the estimator
     <problem>/model.py      estimator(params), baselines(), search_space()
     <problem>/behaviour.py  behaviour()
+    <problem>/shifts.py     shifts(): changes that are injected to measure what finds them; optional
     <problem>/card.py       INTENDED_USE, LIMITS, DATA, LICENCE: what only a person knows; optional
 """
 

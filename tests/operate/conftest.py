@@ -6,7 +6,7 @@ import pytest
 from operate_example import World, running
 
 
-@pytest.fixture(scope="package")  # nobody waits for it afterwards
+@pytest.fixture(scope="module")  # it asks and scrapes all the time, so it must not outlive its tests
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two arms that are well, and a Prometheus that has seen it."""
     with running(tmp_path_factory.mktemp("operate")) as made:

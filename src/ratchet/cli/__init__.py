@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from ratchet.cli import deploy, drift, model, operate, pull_request, release
+from ratchet.cli import backtest, deploy, drift, model, operate, pull_request, release
 from ratchet.cli.root import cli
 from ratchet.errors import told_to_the_user
 
 __all__ = ["cli", "main"]
 
-for verb in (*model.VERBS, *pull_request.VERBS, *release.VERBS, *deploy.VERBS, *drift.VERBS, *operate.VERBS):
+for verb in (
+    *model.VERBS,
+    *pull_request.VERBS,
+    *release.VERBS,
+    *deploy.VERBS,
+    *drift.VERBS,
+    *backtest.VERBS,
+    *operate.VERBS,
+):
     cli.add_command(verb)
 
 

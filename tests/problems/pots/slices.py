@@ -1,0 +1,3 @@
+"""Segments of pots."""
+
+SLICES = {"glaze": lambda rows: rows["glaze"]}
