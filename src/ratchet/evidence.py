@@ -168,11 +168,12 @@ def _made(root: Path, base: str, champion: Champion | None, start: Start) -> _Ma
 
 
 def _digest(text: bytes, live: Mapping[str, lock.Definition]) -> str:
-    """The lock digest of what a proposal has committed; of nothing that can be read, that of no stage."""
+    """The lock digest of what a proposal has committed; of nothing that can be read, that of stages that never ran."""
+    lasting = [name for name, definition in live.items() if definition.outs]
     try:
-        return lock.digest(lock.parse(text.decode("utf-8")), live)
+        return lock.digest(lock.parse(text.decode("utf-8")), lasting)
     except (RatchetError, UnicodeDecodeError):
-        return lock.digest({}, live)
+        return lock.digest({}, lasting)
 
 
 def _is_unreleased(root: Path, champion: Champion | None) -> bool:
