@@ -33,7 +33,7 @@ VERBS = [
     *("evidence", "judge", "settle", "comment", "conclude", "accept", "adopt", "refresh"),
     *("candidate", "image", "smoke", "release", "refuse"),
     *("deploy", "rollback"),
-    *("status", "audit", "outcomes", "doctor"),
+    *("drift", "backtest", "status", "audit", "outcomes", "doctor"),
 ]
 TALKING = {
     "evidence": [],
