@@ -63,6 +63,7 @@ bench: install repro ## Measure the figures that the README quotes
 	@$(RUN) python bench/pull_request.py
 	@$(RUN) python bench/serving.py
 	@$(RUN) python bench/image.py
+	@$(RUN) python bench/drift.py
 
 clean: ## Remove what the pipeline and the tools made; keeps .venv
 	rm -rf data environment model bundle evaluation card build .ratchet .mypy_cache .pytest_cache .ruff_cache

@@ -112,11 +112,6 @@ class Runner:
             if self._problems:
                 raise RatchetError("\n".join(self._problems))
 
-    def is_idle(self) -> bool:
-        """Nothing is queued or in progress."""
-        with self._changed:
-            return not (self._hearing or self._busy or self._movable())
-
     def schedule(self, repository: str, path: str) -> None:
         """Let the time come for a workflow with `on: schedule`.
 

@@ -70,7 +70,7 @@ def test_drift_that_retraining_does_not_repair_is_one_issue(year: Desk) -> None:
     """With the evidence; a second run changes nothing, and two at once neither."""
     check(year, "2021-05")
 
-    assert issues(year) == ["Drift in 2021-05: retraining does not help"]
+    assert issues(year) == ["Drift in 2021-05: retraining is not proven to help"]
     ((entry,),) = checks(year).values()
     assert (entry["state"], entry["answer"]["action"]) == ("watch", "issue")
     (issue,) = [one for one in year.get("/issues") if "pull_request" not in one]
@@ -85,7 +85,7 @@ def test_drift_that_retraining_does_not_repair_is_one_issue(year: Desk) -> None:
     assert jobs(run) == {"check": "success", "answer": "skipped"}
     assert "was looked at as it is now" in log(run)
     assert heads(year) == before
-    assert issues(year) == ["Drift in 2021-05: retraining does not help"]
+    assert issues(year) == ["Drift in 2021-05: retraining is not proven to help"]
 
 
 def test_a_retraining_that_helps_is_a_pull_request_that_can_be_merged(year: Desk) -> None:

@@ -28,7 +28,7 @@ def test_issues_begin_with_their_mark_and_say_what_to_do() -> None:
     drifted = replace(FOUND, state="watch", action="issue", proof={**PROOF, "sentence": "Hold: cannot tell."})
 
     assert words.title(broken) == "The data of 2013-06 are broken"
-    assert words.title(drifted) == "Drift in 2013-06: retraining does not help"
+    assert words.title(drifted) == "Drift in 2013-06: retraining is not proven to help"
     assert words.issue(broken, RUN).startswith("<!-- ratchet: broken data 2013-06 -->\n")
     assert words.period_of(words.issue(broken, RUN)) == "2013-06"
     assert "until this issue is closed" in words.issue(broken, RUN)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from ratchet.drift import Findings, Judged, Operations
+    from ratchet.drift import DriftOptions, Findings, Judged, Operations
     from ratchet.evidence import Champion
     from ratchet.params import Params
     from ratchet.problem import Problem
@@ -252,7 +252,7 @@ def findings(scene: Scene, given: Batch) -> Findings:
     )
 
 
-def options_of(given: Params) -> Any:
+def options_of(given: Params) -> DriftOptions:
     """The bounds of a check, as params.yaml has them."""
     from ratchet import drift
 

@@ -50,7 +50,7 @@ def title(found: Inquiry) -> str:
         return f"Retrain with {listed(found.added)}"
     if found.state == "broken":
         return f"The data of {found.period} are broken"
-    return f"Drift in {found.period}: retraining does not help"
+    return f"Drift in {found.period}: retraining is not proven to help"
 
 
 def listed(names: Sequence[str]) -> str:
