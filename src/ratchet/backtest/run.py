@@ -12,7 +12,7 @@ from ratchet.backtest import grid, rates, results, shifts
 from ratchet.backtest.engine import Engine
 from ratchet.backtest.page import Backtest
 from ratchet.backtest.replay import GROWING, Plan, Year
-from ratchet.drift import DriftOptions
+from ratchet.retraining.facts import options_of
 
 if TYPE_CHECKING:
     from ratchet.params import Params
@@ -63,7 +63,7 @@ def run(  # a question (four values) and how to work on it (two)
         RatchetError: There are too few periods, one of them is broken, or an estimator refuses its rows.
     """
     models, plans = computed(problem, params, periods, means, echo)
-    options = DriftOptions(metric=params.gate.metric)
+    options = options_of(params)
     found = results.table([Year(models, plan, options) for plan in plans])
     measured: list[rates.Rate] = []
     if replays:
