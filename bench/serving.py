@@ -2,7 +2,8 @@
 
     python bench/serving.py          # needs the outputs of `dvc repro`, and wrk; a first look: --seconds 2 --repeat 1
 
-Each server has one worker on one core; wrk asks from another, in turns, with rows of the holdout. Prints requests a
+Each server has one worker on one core; wrk asks from another, in turns, to and fro, with rows of the holdout; a turn
+begins when the core has nothing left to do, for slow servers go on with what a turn has left them. Prints requests a
 second at 1, 8 and 64 connections, where the time of one request goes, and the memory of the worker over many requests.
 The bounds: at least 15 times BentoML's quick start, 12 times FastAPI, 30 times `mlflow models serve`; p99 at most 4
 times p50 at one connection; the prediction log at most 5 %; memory flat; no answer other than the bundle's. Each is
@@ -92,15 +93,18 @@ class Running:
     process: subprocess.Popen[bytes]
     script: Path
 
+    def family(self) -> list[int]:
+        """The server's processes; those that started others come before them."""
+        table = _processes("pid,ppid")
+        found = [self.process.pid]
+        for one in found:
+            found += [pid for pid, parent in table if parent == one]
+        return found
+
     def worker(self) -> int:
         """The process that holds the model: the largest of the server's."""
-        found = subprocess.run(["ps", "-eo", "pid,ppid,rss"], check=True, capture_output=True, text=True).stdout
-        table = [tuple(map(int, line.split())) for line in found.splitlines()[1:]]
-        family = {self.process.pid}
-        for pid, parent, _ in sorted(table):
-            if parent in family:
-                family.add(pid)
-        return max((row for row in table if row[0] in family), key=lambda row: row[2])[0]
+        sizes = dict(_processes("pid,rss"))
+        return max(self.family(), key=lambda pid: sizes.get(pid, 0))
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def main() -> None:
     """Measure everything."""
     parser = argparse.ArgumentParser(description="The service against others.")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
-    parser.add_argument("--repeat", type=int, default=3, help="turns; medians are printed")
+    parser.add_argument("--repeat", type=int, default=4, help="turns; medians are printed")
     parser.add_argument("--requests", type=int, default=500_000, help="over which memory is watched; 0: not")
     parser.add_argument("--only", default="", help="servers to measure, by the beginning of their names, with commas")
     given = parser.parse_args()
@@ -215,8 +219,9 @@ def started(server: Server, rows: Sequence[Mapping[str, Any]], folder: Path) -> 
         _wait(running, rows[0], folder / f"{port}.log")
         yield running
     finally:
-        with suppress(ProcessLookupError):  # it may have failed by itself
-            os.killpg(process.pid, signal.SIGKILL)
+        for member in running.family():  # BentoML's workers are in groups of their own
+            with suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(member, signal.SIGKILL)
         process.wait()
 
 
@@ -230,19 +235,20 @@ def difference(running: Running, opened: bundle.Bundle, rows: Sequence[Mapping[s
 
 
 def measure(running: Sequence[Running], seconds: float, repeat: int) -> dict[tuple[str, int], list[Load]]:
-    """Loads by name and connections; in turns: whatever else the machine does hits all."""
+    """Loads by name and connections; in turns, to and fro: whatever else the machine does hits all."""
     loads: dict[tuple[str, int], list[Load]] = {}
     for one in running:
         load(one, 8, 1.0)
-    for _ in range(repeat):
+    for turn in range(repeat):
         for connections in CONNECTIONS:
-            for one in running:
+            for one in running[:: -1 if turn % 2 else 1]:
                 loads.setdefault((one.server.name, connections), []).append(load(one, connections, seconds))
     return loads
 
 
 def load(running: Running, connections: int, seconds: float) -> Load:
-    """Ask as fast as it answers, from the second core."""
+    """Ask as fast as it answers, from the second core, once the first is idle."""
+    _idle()
     options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
     command = [*_on_core(1), "wrk", *options, "-s", str(running.script), running.url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -466,6 +472,29 @@ def _wait(running: Running, row: Mapping[str, Any], log: Path) -> None:
 def _on_core(core: int) -> list[str]:
     can = shutil.which("taskset") and (os.cpu_count() or 1) > 1
     return ["taskset", "--cpu-list", str(core)] if can else []
+
+
+def _processes(columns: str) -> list[tuple[int, int]]:
+    """Two columns of ps(1) about every process."""
+    found = subprocess.run(["ps", "-eo", columns], check=True, capture_output=True, text=True).stdout
+    return [(int(one), int(other)) for one, other in (line.split() for line in found.splitlines()[1:])]
+
+
+def _idle() -> None:
+    """Wait until the servers' core has had little to do for a while."""
+    until = time.monotonic() + 30
+    busy = 1.0
+    while busy > 0.1 and time.monotonic() < until:
+        before, began = _busy(), time.monotonic()
+        time.sleep(0.3)
+        busy = (_busy() - before) / (time.monotonic() - began)
+
+
+def _busy() -> float:
+    """Seconds that the first core has worked since the start, see proc_stat(5)."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu0 "))
+    user, nice, system, *_ = map(int, line.split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(process: int) -> int:

@@ -1,11 +1,17 @@
 """What several test modules share: the rehearsal and the problems under tests/problems are importable, as in src/."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from rehearsal.forge import Forge
 
 # Test processes share the cores: threads that spin at a barrier for a core that is taken cost ten times the work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,3 +28,20 @@ def fresh_workers() -> Iterator[None]:
         from joblib.externals.loky import get_reusable_executor
 
         get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.fixture(scope="module")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """A local forge."""
+    from forge_example import server
+
+    with server(tmp_path_factory.mktemp("forge")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weak and a good model of the coins, tested on the same month."""
+    from release_example import models
+
+    return models(tmp_path_factory.mktemp("models"))

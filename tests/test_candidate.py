@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from coins import source
 
 from evidence_example import evidence_of, lock_of, params_of, repository_of
-from forge_example import desk, server
+from forge_example import desk
 from outputs_example import COINS
 from ratchet import bundle, data, files, ledger, lock, release
 from ratchet.errors import RatchetError
@@ -20,28 +21,15 @@ from ratchet.release import candidate as candidates
 from ratchet.release import holdout
 from ratchet.release.refusal import Refused
 from rehearsal.forge import Forge as Server
-from release_example import COPY, MODELS, Yard, git, models
+from release_example import COPY, MODELS, Yard, git
 
 pytestmark = pytest.mark.xdist_group("outputs")
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weak and a good model."""
-    return models(tmp_path_factory.mktemp("outputs"))
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
-
-
 @pytest.fixture
-def yard(forge: Server, outputs: Path, tmp_path: Path) -> Iterator[Yard]:
+def yard(forge: Server, two_models: Path, tmp_path: Path) -> Iterator[Yard]:
     """A repository without a release."""
-    yield Yard(desk(forge), outputs, tmp_path)
+    yield Yard(desk(forge), two_models, tmp_path)
     forge.faults.clear()
 
 
@@ -216,6 +204,19 @@ class TestMerge:
         assert told["expected"] == f"a verdict that lets the lock {lock.digest_of(merged.root)[:12]}… pass"
         assert (told["found"], told["where"]) == ("none about it", "branch records")
 
+    def test_a_stale_lock_ships_nothing(self, merged: Yard) -> None:
+        """Of a conflict somebody kept their own lock, which was judged, and the other's parameters."""
+        merged.judged("good")
+        text = (merged.root / "params.yaml").read_text()
+        merged.desk.commit("main", {"params.yaml": text.replace("2013-01", "2013-04")})
+        merged.checkout()
+
+        told = refused(merged)
+
+        assert told["cause"] == "main's dvc.lock is not about what main holds"
+        assert "is not what params.yaml says" in told["found"]
+        assert (told["where"], told["remedy"][:16]) == ("dvc.lock", "run `dvc repro` ")
+
     def test_a_forks_own_verdict_ships_nothing(self, merged: Yard) -> None:
         """Its scores are its own: the adopted run's verdict counts."""
         merged.judged("good", head={"sha": "5eed" * 10, "repository": "bob/flights", "branch": "x", "is_fork": True})
@@ -322,6 +323,11 @@ class TestMerge:
         assert merged.candidate().tag == "model-v3"
 
 
+def tested(models: Path) -> pd.DataFrame:
+    """The holdout of the good model."""
+    return data.load(files.read_json(models / "good/data/dataset.json"), "test", models / "good" / data.PERIODS)
+
+
 def lose(yard: Yard, verdict: dict[str, Any], how: str) -> None:
     """The artifact of a verdict expires, or goes with its run."""
     number = verdict["artifact"]["id"]
@@ -335,22 +341,26 @@ def lose(yard: Yard, verdict: dict[str, Any], how: str) -> None:
 class TestRows:
     """Rows for the smoke test."""
 
-    def test_two_hundred_are_spread_over_the_holdout(self, outputs: Path) -> None:
+    def test_two_hundred_are_spread_over_the_holdout(self, two_models: Path) -> None:
         """From its first to its last day, in order of their key."""
-        rows = data.load(files.read_json(outputs / "good/data/dataset.json"), "test", outputs / "good" / data.PERIODS)
-        scores = files.read_parquet(outputs / "good/evaluation/scores.parquet")
-        schema = bundle.load(outputs / "good/bundle").schema
+        rows = data.load(
+            files.read_json(two_models / "good/data/dataset.json"), "test", two_models / "good" / data.PERIODS
+        )
+        scores = files.read_parquet(two_models / "good/evaluation/scores.parquet")
+        schema = bundle.load(two_models / "good/bundle").schema
 
         lines = holdout.lines(COINS, rows, scores, schema).splitlines()
 
         assert len(lines) == -(-len(scores) // -(-len(scores) // holdout.MOST))
         assert len(set(lines)) > 100
 
-    def test_a_whole_number_that_may_be_missing_stays_whole(self, outputs: Path) -> None:
+    def test_a_whole_number_that_may_be_missing_stays_whole(self, two_models: Path) -> None:
         """Pandas holds such a column as floats, which a strict service refuses."""
-        rows = data.load(files.read_json(outputs / "good/data/dataset.json"), "test", outputs / "good" / data.PERIODS)
-        scores = files.read_parquet(outputs / "good/evaluation/scores.parquet")
-        schema = json.loads(json.dumps(bundle.load(outputs / "good/bundle").schema))
+        rows = data.load(
+            files.read_json(two_models / "good/data/dataset.json"), "test", two_models / "good" / data.PERIODS
+        )
+        scores = files.read_parquet(two_models / "good/evaluation/scores.parquet")
+        schema = json.loads(json.dumps(bundle.load(two_models / "good/bundle").schema))
         name = next(n for n, rule in schema["properties"].items() if rule["type"] in ("number", ["number", "null"]))
         rows[name] = 3.0
         rows.loc[rows.index[0], name] = float("nan")

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from uv import find_uv_bin
 
-from forge_example import desk, server
+from forge_example import desk
 from outputs_example import build
 from ratchet import bundle, data, files, ledger
 from ratchet.cli import cli, main
@@ -426,13 +426,6 @@ class TestEnvironment:
 
         assert done.is_told, done.err
         assert "GITHUB_RUN_ID" in done.err
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture

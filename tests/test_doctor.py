@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from forge_example import Desk, desk, server
+from forge_example import Desk, desk
 from ratchet import doctor
 from ratchet.doctor import Facts
 from ratchet.forge import Answer
@@ -322,13 +322,6 @@ def test_rulesets_have_the_form_that_github_imports(name: str) -> None:
     """The fields of an export without those that belong to the repository it was exported from."""
     assert sorted(ruleset(name)) == ["bypass_actors", "conditions", "enforcement", "name", "rules", "target"]
     assert (ruleset(name)["target"], ruleset(name)["enforcement"]) == ("branch", "active")
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture

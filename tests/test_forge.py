@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_example import Desk, desk, server
+from forge_example import Desk, desk
 from ratchet.errors import RatchetError
 from ratchet.forge import ApiError, Asset, Forge, Moved, NotFound, Patience
 from rehearsal.forge import BOT
@@ -23,13 +23,6 @@ from rehearsal.forge import Forge as Server
 
 MARKER = "<!-- ratchet -->"
 MISSING = "0" * 40
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -680,14 +673,13 @@ def bundle(tmp_path: Path, content: bytes = b"trees") -> Path:
 
 
 def test_a_release_has_its_files(place: Desk, tmp_path: Path) -> None:
-    """A new repository has none; then the newest is found, and its files downloaded."""
+    """A new repository has none; then it is found by its tag, and its files downloaded."""
     client, sha = place.client(), place.git.branch("main") or ""
-    assert client.latest_release() is None
     assert client.release("model-v1") is None
 
     made = client.create_release("model-v1", sha, "model-v1", "The first.", [bundle(tmp_path)])
 
-    found = client.latest_release()
+    found = client.release("model-v1")
     assert found == made
     assert (found.tag, found.draft, [asset.name for asset in found.assets]) == ("model-v1", False, ["bundle.tar.gz"])
     asset = found.asset("bundle.tar.gz")
@@ -720,7 +712,7 @@ def test_a_release_that_was_left_half_made_is_finished(place: Desk, tmp_path: Pa
     place.fails(method, path, 502, times=5)
     with pytest.raises(ApiError, match=r"GitHub answers 502 after 5 tries\nrun it again"):
         client.create_release("model-v1", sha, "model-v1", "The first.", [bundle(tmp_path)])
-    assert client.latest_release() is None
+    assert client.release("model-v1") is None
 
     made = client.create_release("model-v1", sha, "model-v1", "The first.", [bundle(tmp_path)])
 

@@ -254,7 +254,6 @@ class TestNames:
         }
         assert found.build_args == {
             "RATCHET_COMMIT": SHA,
-            "RATCHET_MODEL": digest,
             "RATCHET_RECORD": VERDICT,
             "RATCHET_RELEASE": "model-v2",
             "RATCHET_RELEASED": str(COMMITTED),
@@ -285,7 +284,7 @@ def test_a_job_gets_the_names_as_outputs(judged: Path, tmp_path: Path, monkeypat
     text = output.read_text()
     assert f"bento=coins:{digest[:16]}\ncontext={place / 'bento'}\nname=ghcr.io/ada/flights\n" in text
     assert f"tags<<=====\nghcr.io/ada/flights:model-v2\nghcr.io/ada/flights:{digest[:16]}\n=====\n" in text
-    assert f"build-args<<=====\nRATCHET_COMMIT={SHA}\nRATCHET_MODEL={digest}\n" in text
+    assert f"build-args<<=====\nRATCHET_COMMIT={SHA}\n" in text
     assert "RATCHET_SOURCE=https://g.x/ada/flights\n=====\n" in text
 
 

@@ -12,32 +12,16 @@ import yaml
 
 import evidence_example
 from evidence_example import evidence_of, lock_of, params_of, repository_of, told
-from forge_example import Desk, desk, server
-from outputs_example import build
+from forge_example import Desk, desk
 from ratchet import bundle, files, judge, ledger, params, release, schemas
 from ratchet.errors import RatchetError
 from rehearsal.forge import Forge as Server
 from rehearsal.forge import Run as ServerRun
+from release_example import MODELS
 
 pytestmark = pytest.mark.xdist_group("outputs")
 
-WEAK, GOOD = "stump", "hist"
-
-
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weak and a good model, tested on the same month."""
-    root = tmp_path_factory.mktemp("outputs")
-    build(root / "weak", ["2013-02", "2013-03"], WEAK)
-    build(root / "good", ["2013-01", "2013-02", "2013-03"], GOOD)
-    return root
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
+WEAK, GOOD = MODELS["weak"], MODELS["good"]
 
 
 @dataclass
@@ -92,13 +76,13 @@ class Court:
 
 
 @pytest.fixture
-def court(forge: Server, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
+def court(forge: Server, two_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
     """A new repository; the judge stands in an empty folder, so that it reads everything through the API."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     made = desk(forge)
-    made.commit("main", repository_of(outputs / "weak", WEAK), "The weak model")
-    yield Court(made, outputs, tmp_path)
+    made.commit("main", repository_of(two_models / "weak", WEAK), "The weak model")
+    yield Court(made, two_models, tmp_path)
     forge.faults.clear()
 
 

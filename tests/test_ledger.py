@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forge_example import Desk, desk, server
+from forge_example import Desk, desk
 from ratchet import ledger
 from ratchet.errors import RatchetError
 from ratchet.forge import Entry, Moved
@@ -222,13 +222,6 @@ def test_a_broken_record_says_where_it_lies() -> None:
 
     with pytest.raises(RatchetError, match=r"records:acceptances/pr12-678.json: is not valid JSON"):
         broken.read(path)
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture

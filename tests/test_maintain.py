@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import report_example
-from forge_example import desk, server
+from forge_example import desk
 from ratchet import ledger, maintain, settle
 from ratchet.errors import RatchetError
 from ratchet.forge import Moved
@@ -22,13 +22,6 @@ from settle_example import LOCK, Place
 DEED = Deed("grace", "simpler, and safe", 900)
 WORKFLOW = "name: {0}\non:\n  workflow_dispatch:\njobs: {{}}\n"
 FILES = {f".github/workflows/{name}.yml": WORKFLOW.format(name) for name in ("report", "ci")}
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from forge_example import desk, server
+from forge_example import desk
 from ratchet import registry, tracking
 from ratchet.errors import RatchetError
 from rehearsal.forge import Forge as Server
-from release_example import Yard, models
+from release_example import Yard
 
 pytestmark = pytest.mark.xdist_group("outputs")
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weak and a good model."""
-    return models(tmp_path_factory.mktemp("outputs"))
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
-
-
 @pytest.fixture
-def yard(forge: Server, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
+def yard(forge: Server, two_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
     """A repository with a release of each model, and an empty MLflow."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    made = Yard(desk(forge), outputs, tmp_path)
+    made = Yard(desk(forge), two_models, tmp_path)
     made.main("weak")
     made.released("weak")
     for name in ("good", "weak"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from forge_example import desk, server
+from forge_example import desk
 from ratchet import bundle, files, ledger, lock, release
 from ratchet.deploy import branch
 from ratchet.errors import RatchetError
@@ -19,7 +19,7 @@ from ratchet.release import refusal
 from ratchet.release.publish import Built
 from rehearsal.forge import Event
 from rehearsal.forge import Forge as Server
-from release_example import DEED, Yard, models
+from release_example import DEED, Yard
 
 pytestmark = pytest.mark.xdist_group("outputs")
 
@@ -28,26 +28,13 @@ WORKFLOW = "name: {0}\non:\n  workflow_dispatch:\njobs: {{}}\n"
 WORKFLOWS = {f".github/workflows/{name}.yml": WORKFLOW.format(name) for name in ("report", "ci")}
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weak and a good model."""
-    return models(tmp_path_factory.mktemp("outputs"))
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
-
-
 @pytest.fixture
-def yard(forge: Server, outputs: Path, tmp_path: Path) -> Iterator[Yard]:
+def yard(forge: Server, two_models: Path, tmp_path: Path) -> Iterator[Yard]:
     """A repository without a release."""
     made = desk(forge)
     made.commit("main", WORKFLOWS, "Workflows")
     forge.repository(made.name).settings.actions_may_open_pulls = True
-    yield Yard(made, outputs, tmp_path)
+    yield Yard(made, two_models, tmp_path)
     forge.faults.clear()
 
 

@@ -10,20 +10,13 @@ from typing import Any
 import pytest
 
 import report_example
-from forge_example import desk, server
+from forge_example import desk
 from ratchet import ledger, maintain, settle
 from ratchet.errors import RatchetError
 from ratchet.forge import Status
 from rehearsal.forge import Forge as Server
 from rehearsal.forge.access import person
 from settle_example import CI, LOCK, REPORT, SENTENCES, Place, judged, verdict
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 import audit_example
 from audit_example import IMAGES, SENTENCE, Shop
-from forge_example import desk, server
+from forge_example import desk
 from ratchet import status
 from ratchet.cli import cli
 from ratchet.deploy.branch import Wish
@@ -292,12 +292,6 @@ def _service(answers: dict[str, tuple[int, Any]]) -> Iterator[str]:
         listening.shutdown()
         listening.server_close()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

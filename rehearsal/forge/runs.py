@@ -147,8 +147,3 @@ def approve(forge: Forge, run: Run, actor: Actor) -> None:
     run.status = "queued"
     run.triggering_actor = actor.login
     forge.emit(events.run_control(forge, run, "queued", actor.login))
-
-
-def workflow_actor(run: Run, held: Mapping[str, str]) -> Actor:
-    """A workflow's token without HTTP, with exactly these permissions."""
-    return Actor(Token("", BOT, run.repository, dict(held), role="none", run_id=None))

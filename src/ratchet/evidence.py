@@ -152,7 +152,7 @@ def _made(root: Path, base: str, champion: Champion | None, start: Start) -> _Ma
             f"take it out: `git rm -r --cached {surplus[0]}`"
         )
     listing = _listed(root, "--cached", "--others", "--exclude-standard")
-    fits = locked and not lock.faults(lock.read(root / LOCK), live, lambda path: _read(root / path), listing)
+    fits = locked and not lock.faults(lock.read(root / LOCK), live, lambda path: files.read_bytes(root / path), listing)
     if fits and not (start.rejudges and _is_unreleased(root, champion)):
         return _Made("unchanged", lock_digest=lock.digest_of(root))
     proposed = _git(root, "show", f"HEAD:{LOCK}", missing=b"")
@@ -347,12 +347,8 @@ def _git(root: Path, *arguments: str, missing: bytes | None = None) -> bytes:
     return missing
 
 
-def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
 def _bytes(path: Path) -> bytes:
-    found = _read(path)
+    found = files.read_bytes(path)
     if found is None:
         raise RatchetError(f"{path.name}: is missing; it belongs in the root of the project")
     return found

@@ -24,6 +24,11 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def read_bytes(path: Path) -> bytes | None:
+    """The content of a file; None where there is none."""
+    return path.read_bytes() if path.is_file() else None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file as UTF-8, whole or not at all."""
     write_bytes(path, text.encode())

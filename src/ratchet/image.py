@@ -222,7 +222,6 @@ def names(judged: Judged, bento: str, repository: str, server: str, registry: st
         },
         {
             "RATCHET_COMMIT": judged.about.sha,
-            "RATCHET_MODEL": model,
             "RATCHET_RECORD": record,
             "RATCHET_RELEASE": judged.about.tag,
             "RATCHET_RELEASED": str(judged.about.committed),

@@ -112,7 +112,7 @@ class Submission:
         """The content of an output of its pipeline (`data/dataset.json`, `bundle/manifest.json`), if it came along."""
         names = {there: here for here, there in OUTPUTS.items()}
         own = self.folder / names.get(path, path if _is_of_bundle(path) else "")
-        return own.read_bytes() if own.is_file() else None
+        return files.read_bytes(own)
 
 
 def read(archive: Path, folder: Path) -> Submission:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from forge_example import Desk, desk, server
+from forge_example import Desk, desk
 from ratchet import ledger
 from ratchet.deploy import branch
 from ratchet.deploy.branch import Why, Wish
@@ -24,13 +24,6 @@ from state_example import REPOSITORY, alone, arm, released
 pytestmark = pytest.mark.xdist_group("branch")
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rehearsal.forge import BOT, Event, Forge, Pull, Run
 from rehearsal.forge.access import Actor, person
 from rehearsal.forge.git import Entry, Git, Person
 from rehearsal.forge.pulls import Proposal, open_pull
-from rehearsal.forge.runs import workflow_actor
+from rehearsal.forge.state import Token
 
 NAME = "ada/flights"
 ADA = person("ada")
@@ -108,8 +108,8 @@ class Desk:
 
 def bot(**permissions: str) -> Actor:
     """A workflow's token; `pull_requests` with an underscore."""
-    run = Run(NAME, "", "", "push", "main", "", NAME, BOT)
-    return workflow_actor(run, {name.replace("_", "-"): level for name, level in permissions.items()})
+    held = {name.replace("_", "-"): level for name, level in permissions.items()}
+    return Actor(Token("", BOT, NAME, held, role="none", run_id=None))
 
 
 def shell(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario import answers, bundle_in, gates, issues, jobs, log, merges, runs, state, verdicts
+from scenario import BETTER, alpha, answers, bundle_in, gates, head, issues, jobs, log, merges, runs, state, verdicts
 
 from ratchet import files
 from rehearsal.desk import Desk
 
 GREEN = {"model-gate": "success", "ci-gate": "success"}
-ALL = {"candidate": "success", "image": "success", "publish": "success", "refuse": "success", "registry": "skipped"}
-NOTHING = {**ALL, "image": "skipped", "publish": "skipped"}
+SHIPPING = ("candidate", "image", "attest", "publish", "refuse")
+ALL = {**dict.fromkeys(SHIPPING, "success"), "registry": "skipped"}
+UNSHIPPED = {"image": "skipped", "attest": "skipped"}
+NOTHING = {**ALL, **UNSHIPPED, "publish": "skipped"}
 
 
 def releases(desk: Desk) -> list[str]:
@@ -32,6 +34,11 @@ def unprotect(desk: Desk) -> None:
     """Take the rules of main away."""
     for ruleset in desk.get("/rulesets"):
         desk.ask("DELETE", f"/rulesets/{ruleset['id']}")
+
+
+def content(desk: Desk, path: str, ref: str) -> bytes:
+    """A file at a commit or on a branch."""
+    return base64.b64decode(desk.get(f"/contents/{path}", ref=ref)["content"])
 
 
 def is_as_judged(desk: Desk, number: int, tag: str) -> None:
@@ -90,8 +97,8 @@ def test_a_tampered_artifact_ships_nothing_until_it_is_what_was_judged(judged: D
     """The issue names both digests; with the right bytes back, a dispatch releases them and closes it."""
     number = verdicts(judged, 1)[0]["artifact"]["id"]
     path = next(Path(one.path) for one in judged.forge.state.artifacts if one.id == number)
-    content = path.read_bytes()
-    path.write_bytes(content + b"more")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"more")
 
     assert merges(judged, 1)
     judged.wait()
@@ -103,7 +110,7 @@ def test_a_tampered_artifact_ships_nothing_until_it_is_what_was_judged(judged: D
     (issue,) = [one for one in judged.get("/issues") if "pull_request" not in one]
     assert f"sha256:{files.sha256(path)}" in issue["body"].replace("\u200b", "")
 
-    path.write_bytes(content)
+    path.write_bytes(whole)
     judged.dispatch("release.yml")
     judged.wait()
 
@@ -140,7 +147,7 @@ def test_an_expired_artifact_is_judged_again_and_then_released(judged: Desk) -> 
     assert merges(judged, 1)
     judged.wait()
 
-    assert jobs(last(judged)) == {**ALL, "image": "skipped"}
+    assert jobs(last(judged)) == {**ALL, **UNSHIPPED}
     assert releases(judged) == ["model-v1"]
     (pull,) = judged.get("/pulls")
     assert pull["head"]["ref"].startswith("rejudge-")
@@ -159,19 +166,62 @@ def test_an_expired_artifact_is_judged_again_and_then_released(judged: Desk) -> 
 def test_a_lock_that_somebody_edited_on_main_ships_nothing_until_it_is_put_back(desk: Desk) -> None:
     """It was never judged; the issue says so, and closes when main is as it was."""
     unprotect(desk)
-    content = base64.b64decode(desk.get("/contents/dvc.lock", ref="main")["content"])
-    desk.edit({"dvc.lock": content.replace(b"alpha: 100.0", b"alpha: 99.0").replace(b"md5: ", b"md5: 0")}, "main")
+    locked = content(desk, "dvc.lock", "main")
+    desk.edit({"dvc.lock": locked.replace(b"alpha: 100.0", b"alpha: 99.0").replace(b"md5: ", b"md5: 0")}, "main")
     desk.wait()
 
     assert jobs(last(desk)) == {**NOTHING, "candidate": "failure"}
     assert releases(desk) == ["model-v1"]
     assert issues(desk) == ["Nothing was released: main's dvc.lock was never judged to pass"]
 
-    desk.edit({"dvc.lock": content}, "main")
+    desk.edit({"dvc.lock": locked}, "main")
     desk.wait()
 
     assert jobs(last(desk)) == NOTHING
     assert issues(desk) == []
+
+
+def test_two_judged_merges_at_once_ship_each_what_was_judged_or_the_newest_alone(judged: Desk) -> None:
+    """Both change the lock; the second is merged by hand while the first is released, and keeps its own lock."""
+    assert judged.propose("Hardly any shrinkage", alpha(BETTER / 2), "hardly-any-shrinkage") == 2
+    judged.wait()
+    assert gates(judged, 2) == GREEN
+    unprotect(judged)
+    theirs = {path: content(judged, path, head(judged, 2)) for path in ("params.yaml", "dvc.lock")}
+
+    assert merges(judged, 1)
+    judged.edit({"params.yaml": theirs["params.yaml"]}, "main")  # for a moment the lock is not about what main holds
+    judged.edit({"dvc.lock": theirs["dvc.lock"]}, "main")
+    judged.wait()
+
+    shipped = [judged.records()[f"releases/{tag}.json"] for tag in releases(judged)[1:]]
+    assert 1 <= len(shipped) <= 2
+    for record in shipped:
+        verdict = verdicts(judged, record["pull_request"])[0]
+        assert record["model_digest"] == verdict["model_digest"]
+        assert bundle_in(judged, record["image"]) == verdict["model_digest"]
+    is_as_judged(judged, 2, releases(judged)[-1])
+    assert issues(judged) == []
+
+
+def test_a_conflict_that_was_resolved_by_halves_ships_nothing(judged: Desk) -> None:
+    """Main has the judged lock, and parameters that it is not about; an issue says which, until they fit."""
+    unprotect(judged)
+    judged_lock, own = content(judged, "dvc.lock", head(judged, 1)), content(judged, "params.yaml", head(judged, 1))
+    judged.edit({"dvc.lock": judged_lock}, "main")
+    judged.wait()
+
+    assert jobs(last(judged)) == {**NOTHING, "candidate": "failure"}
+    assert releases(judged) == ["model-v1"]
+    assert issues(judged) == ["Nothing was released: main's dvc.lock is not about what main holds"]
+    (issue,) = [one for one in judged.get("/issues") if "pull_request" not in one]
+    assert "model.alpha is not what params.yaml says" in issue["body"]
+
+    judged.edit({"params.yaml": own}, "main")
+    judged.wait()
+
+    is_as_judged(judged, 1, "model-v2")
+    assert issues(judged) == []
 
 
 def test_two_releases_at_once_end_as_one_after_the_other(judged: Desk) -> None:

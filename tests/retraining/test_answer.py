@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from forge_example import Desk, desk, server
+from forge_example import Desk, desk
 from ratchet import files, ledger
 from ratchet.errors import RatchetError
 from ratchet.maintain import Deed
@@ -30,13 +29,6 @@ PROOF = {
     "improvement": {"value": 0.05, "low": 0.02, "high": 0.08},
     "sentence": "Promote: log loss falls by 0.05.",
 }
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A local forge."""
-    with server(tmp_path_factory.mktemp("forge")) as running:
-        yield running
 
 
 @pytest.fixture

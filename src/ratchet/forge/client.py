@@ -468,13 +468,12 @@ class Forge:
                 read = {member.name.partition("/")[2]: opened.extractfile(member) for member in members}
                 return {path: file.read() for path, file in read.items() if file}
 
-    def latest_release(self) -> Release | None:
-        """The newest published release; None when there is none."""
-        return self._release("/releases/latest")
-
     def release(self, tag: str) -> Release | None:
-        """The published release of a tag."""
-        return self._release(f"/releases/tags/{quote(tag)}")
+        """The published release of a tag; None when there is none."""
+        try:
+            return Release.of(self._get(f"/releases/tags/{quote(tag)}"))
+        except NotFound:
+            return None
 
     def releases(self) -> list[Release]:
         """All releases, newest first; with drafts, when the token may write."""
@@ -499,12 +498,6 @@ class Forge:
         for path in assets:
             self._attach(draft, path)
         return Release.of(self._api.send("PATCH", f"{self._root}/releases/{draft.id}", {"draft": False}))
-
-    def _release(self, path: str) -> Release | None:
-        try:
-            return Release.of(self._get(path))
-        except NotFound:
-            return None
 
     def _draft(self, request: Mapping[str, Any]) -> Release:
         def find() -> Release | None:

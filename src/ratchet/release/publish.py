@@ -189,7 +189,7 @@ def _ship(forge: Forge, found: Candidate, folder: Path, built: Built) -> str:
             raise RatchetError(f"release {found.tag}: holds another model\nit was made meanwhile: dispatch release.yml")
         return f"{found.tag} is published already"
     _check(folder / FOLDER, found.model_digest)
-    text = (folder / LOCK).read_bytes() if (folder / LOCK).is_file() else None
+    text = files.read_bytes(folder / LOCK)
     sha = found.sha if text is None else _with_lock(forge, found.sha, text)
     origin = {
         "tag": found.tag,

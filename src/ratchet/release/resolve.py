@@ -115,6 +115,8 @@ def _judged(forge: Forge, root: Path, listing: ledger.Listing, folder: Path, mai
     entry, artifact = found
     with TemporaryDirectory() as scratch:
         submission = _checked(forge, root, entry, artifact, Path(scratch))
+        if faults := _faults(root):
+            raise Refused(_stale(faults))
         _write(root, folder, submission)
     files.write_json(folder / VERDICT, entry)
     return Candidate(
@@ -139,6 +141,20 @@ def _unjudged(listing: ledger.Listing, digest: str) -> Refusal:
         f"branch {ledger.BRANCH}",
         "bring the model through a pull request, or put back the dvc.lock that was judged",
     )
+
+
+def _faults(root: Path) -> list[str]:
+    """Where main's dvc.lock does not fit main: a conflict that was resolved by keeping one side of it, say."""
+    live = lock.live_of((root / "dvc.yaml").read_bytes(), (root / "params.yaml").read_bytes())
+    tracked = [name for name in _git(root, "ls-files", "-z").split("\0") if name]
+    return lock.faults(lock.read(root / LOCK), live, lambda path: files.read_bytes(root / path), tracked)
+
+
+def _stale(faults: list[str]) -> Refusal:
+    others = f", and {len(faults) - 1} more" if faults[1:] else ""
+    remedy = "run `dvc repro` on a branch of main, and bring the dvc.lock that it makes through a pull request"
+    fits = "a lock of the code and the parameters that main has"
+    return Refusal("main's dvc.lock is not about what main holds", fits, f"{faults[0]}{others}", LOCK, remedy)
 
 
 def _artifact(forge: Forge, entry: Record) -> Artifact | None:
