@@ -323,7 +323,7 @@ class TestMerge:
         assert merged.candidate().tag == "model-v3"
 
 
-def tested(models: Path) -> pd.DataFrame:
+def rows_of(models: Path) -> pd.DataFrame:
     """The holdout of the good model."""
     return data.load(files.read_json(models / "good/data/dataset.json"), "test", models / "good" / data.PERIODS)
 
