@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ratchet import data, drift, files
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 JUDGED = (policies.DEFAULT_DRIFT, policies.FALL, policies.DRIFT, policies.SAFE, policies.PROVEN)
 """Policies that look at anything."""
+
+Ints = npt.NDArray[np.intp]
 
 POOL = "weeks-drawn"
 WEEK = 7
@@ -216,21 +219,27 @@ class _Table:
         rng = np.random.default_rng([self._lab.seed, number])
         turn = number % self._world.champions
         champion = self._world.champion(turn)
-        judged = self._drawn(rng, Part(POOL), [champion])
+        known, later = self._split(rng)
+        judged = self._drawn(known, Part(POOL), [champion])
         rows = [*(self._grid.rows(part) for part in champion.train), judged.rows]
         reference = drift.reference.build(self._problem, rows)
         alarms: Alarms = {policy.name: [] for policy in JUDGED}
         for month in range(self._world.months):
             challenger = self._world.challenger(turn, month)
-            drawn = self._drawn(rng, self._world.part(POOL, month), [champion, challenger])
+            weeks = rng.choice(later, WEEKS, replace=False)
+            drawn = self._drawn(weeks, self._world.part(POOL, month), [champion, challenger])
             seen = _Drawn(self._lab, reference, judged, drawn, (champion, challenger))
             for policy in JUDGED:
                 alarms[policy.name].append(bool(policy.opens(seen)))
         return alarms
 
-    def _drawn(self, rng: np.random.Generator, part: Part, fits: Sequence[Fit]) -> Month:
-        chosen = rng.choice(len(self._weeks), WEEKS, replace=False)
-        rows = self._pool.iloc[np.sort(np.concatenate([self._weeks[week] for week in chosen]))]
+    def _split(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """The weeks that the champion was judged on, and those that its months are made of: no week is in both."""
+        order = rng.permutation(len(self._weeks))
+        return order[:WEEKS], order[WEEKS:]
+
+    def _drawn(self, weeks: Ints, part: Part, fits: Sequence[Fit]) -> Month:
+        rows = self._pool.iloc[np.sort(np.concatenate([self._weeks[week] for week in weeks]))]
         if part.shift:
             rows = shifts.of(self._problem)[part.shift].apply(rows, part.strength)
         places = self._index(part).get_indexer(rows.index)
