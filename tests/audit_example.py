@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 import report_example
-from evidence_example import evidence_of
+from evidence_example import code, evidence_of
 from forge_example import Desk, desk, server
-from outputs_example import ROOT, build, parameters
-from ratchet import bundle, export, files, ledger, lock, release
+from outputs_example import build, parameters
+from ratchet import bundle, files, ledger, lock, release
 from ratchet.deploy import branch
 from ratchet.deploy.branch import Why, Wish
 from ratchet.deploy.state import Environment
@@ -189,9 +189,7 @@ def copied(original: Shop, scratch: Path) -> Iterator[Shop]:
 def repository_of(outputs: Path, kind: str) -> dict[str, str]:
     """The files of a repository whose pipeline has made the outputs."""
     given: dict[str, Any] = parameters(PERIODS, kind).model_dump(mode="json")
-    code = {f"src/coins/{path.name}": path for path in sorted((ROOT / "tests/problems/coins").glob("*.py"))}
-    code |= {f"src/ratchet/{name}": ROOT / "src/ratchet" / name for name in export.RUNTIME}
-    tree = {name: path.read_text() for name, path in code.items()}
+    tree = code()
     return {
         **tree,
         "params.yaml": yaml.safe_dump(given, sort_keys=False),
@@ -220,11 +218,11 @@ def lock_of(outputs: Path, given: Mapping[str, Any], tree: Mapping[str, str]) ->
         "params": {"params.yaml": {"data": given["data"]}},
         "outs": [dataset],
     }
-    code = lock.directory_md5({name: lock.md5(text.encode()) for name, text in coins.items()})
+    package = lock.directory_md5({name: lock.md5(text.encode()) for name, text in coins.items()})
     scores = _item("src/ratchet/bundle.py", lock.md5(tree["src/ratchet/bundle.py"].encode()))
     stages["export"] = {
         "cmd": "python export.py",
-        "deps": [dataset, _item("src/coins", code), scores],
+        "deps": [dataset, _item("src/coins", package), scores],
         "params": {"params.yaml": {name: given[name] for name in ("train", "model")}},
         "outs": [_item("bundle", lock.directory_md5(held))],
     }

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from outputs_example import parameters
-from ratchet import bundle, files, intake, lock
+from outputs_example import ROOT, parameters
+from ratchet import bundle, export, files, intake, lock
 
 CMD = "python make.py"
 PIPELINE = f"""stages:
@@ -47,6 +47,13 @@ def repository_of(outputs: Path, kind: str) -> dict[str, str]:
         "dvc.yaml": PIPELINE,
         "dvc.lock": lock_of(outputs, given),
     }
+
+
+def code() -> dict[str, str]:
+    """The files of a repository that bundles of coins run."""
+    found = {f"src/coins/{path.name}": path for path in sorted((ROOT / "tests/problems/coins").glob("*.py"))}
+    found |= {f"src/ratchet/{name}": ROOT / "src/ratchet" / name for name in export.RUNTIME}
+    return {name: path.read_text() for name, path in found.items()}
 
 
 def evidence_of(outputs: Path, locked: str, folder: Path, **run: Any) -> Path:

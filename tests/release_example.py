@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import report_example
-from evidence_example import evidence_of, lock_of, params_of, repository_of
+from evidence_example import code, evidence_of, lock_of, params_of, repository_of
 from forge_example import Desk
 from outputs_example import build
 from ratchet import bundle, ledger, lock, release
@@ -44,8 +44,8 @@ class Yard:
         return self.scratch / "root"
 
     def main(self, name: str, **more: str) -> None:
-        """Main holds the lock of one of the models, and is checked out."""
-        self.desk.commit("main", {**repository_of(self.outputs / name, MODELS[name]), **more})
+        """Main holds the lock of one of the models and the code that they run, and is checked out."""
+        self.desk.commit("main", {**code(), **repository_of(self.outputs / name, MODELS[name]), **more})
         self.checkout()
 
     def checkout(self) -> None:

@@ -23,6 +23,8 @@ from ratchet.release.refusal import Refused
 from rehearsal.forge import Forge as Server
 from release_example import COPY, MODELS, Yard, git
 
+HEAD = {"repository": "ada/flights", "branch": "change", "is_fork": False}
+
 pytestmark = pytest.mark.xdist_group("outputs")
 
 
@@ -289,6 +291,26 @@ class TestMerge:
         found = merged.candidate()
 
         assert (found.model_digest, found.artifact) == (merged.digest("good"), verdict["artifact"])
+
+    def test_code_that_the_repository_has_not_is_refused(self, merged: Yard) -> None:
+        """The judged bundle holds it all the same; it would be imported beside a right to write packages."""
+        merged.main("good", **{"src/ratchet/rows.py": "RESERVED = ()\n", "src/coins/features.py": ""})
+        verdict = merged.judged("good", head={**HEAD, "sha": str(merged.desk.git.branch("main"))})
+
+        told = refused(merged)
+
+        assert told["cause"] == "the bundle holds code that is not in the repository"
+        assert told["expected"] == "what main or the judged commit has under src/"
+        assert told["found"] == "coins/features.py, and 1 more"
+        assert told["where"] == f"artifact {verdict['artifact']['id']} of run {verdict['run']}, pull request 12"
+
+    def test_code_that_main_has_changed_since_is_that_of_the_judged_commit(self, merged: Yard) -> None:
+        """No stage reads it, so that nothing is judged again."""
+        head = str(merged.desk.git.branch("main"))
+        merged.main("good", **{"src/ratchet/rows.py": "RESERVED = ()\n"})
+        merged.judged("good", head={**HEAD, "sha": head})
+
+        assert merged.candidate().ships
 
     def test_a_figure_that_main_has_otherwise_is_refused(self, merged: Yard) -> None:
         """Main's dvc.lock says which dataset.json the stages read; the artifact holds another one."""

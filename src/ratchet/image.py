@@ -30,6 +30,7 @@ from typing import Any
 
 from ratchet import bundle, files
 from ratchet.errors import RatchetError
+from ratchet.release import code
 from ratchet.release.candidate import FOLDER, Candidate
 
 BENTOFILE, REFERENCE, LOCKED = "bentofile.yaml", "reference.json", Path("env/python/requirements.txt")
@@ -236,14 +237,13 @@ def lines(values: Mapping[str, str]) -> str:
 
 
 def _unpack(wheel: Path, target: Path) -> None:
-    """The packages of a wheel; its name and version are for installers, which an image does not have."""
+    """The packages of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            place = PurePosixPath(name)
+        for one in code.members(archive):
+            place = PurePosixPath(one.filename)
             if place.is_absolute() or ".." in place.parts:
-                raise RatchetError(f"{wheel.name}: holds {name!r}, which would be written elsewhere")
-            if not place.parts[0].endswith(".dist-info"):
-                archive.extract(name, target)
+                raise RatchetError(f"{wheel.name}: holds {one.filename!r}, which would be written elsewhere")
+            archive.extract(one, target)
 
 
 def _exported(root: Path, groups: Sequence[str]) -> str:

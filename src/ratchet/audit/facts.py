@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import zipfile
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet import bundle, files, intake, ledger
 from ratchet.errors import RatchetError
+from ratchet.release.code import Tree, strays
 
 if TYPE_CHECKING:
     from ratchet.deploy.state import Moment
     from ratchet.forge import Artifact, Forge, Pull, Release, Review
 
 Record = Mapping[str, Any]
-Tree = Mapping[str, bytes]
 Outcome = Literal["ok", "broken", "gone"]
 
 FEWEST = 8
@@ -206,16 +205,6 @@ def since(past: Iterable[Moment], record: Record) -> list[Moment]:
             break
         kept.append(moment)
     return kept
-
-
-def strays(model: Tree, trees: Sequence[Tree]) -> list[str]:
-    """The files of code in a bundle that none of the trees has under src/ as they are, sorted."""
-    code: dict[str, bytes] = {}
-    for name, content in model.items():
-        if name.endswith(".whl"):
-            with zipfile.ZipFile(io.BytesIO(content)) as wheel:
-                code |= {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
-    return sorted(name for name, content in code.items() if all(tree.get(f"src/{name}") != content for tree in trees))
 
 
 def sha256(content: bytes) -> str:

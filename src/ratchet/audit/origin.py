@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from ratchet import bundle, intake, lock
-from ratchet.audit.facts import DATASET, Facts, Link, Record, parsed, strays
+from ratchet.audit.facts import DATASET, Facts, Link, Record, parsed
 from ratchet.errors import RatchetError
+from ratchet.release.code import strays
 from ratchet.status import SHORT
 
 PERIODS = "data/periods/"

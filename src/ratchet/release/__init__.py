@@ -2,6 +2,7 @@
 
     candidate    finds the judged bytes that main's dvc.lock names, or trains a repository's first model   (reads)
     publish      the release, staging, the record, open pull requests; what a broken run left is finished  (writes)
+    code         what of a bundle is code, and whether the repository has it
     refusal      why nothing ships, as an issue that closes when a release works again
     published    what is released: fetched, packed, unpacked
 

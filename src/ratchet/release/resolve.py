@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet import bundle, data, files, ledger, lock
 from ratchet.errors import RatchetError
-from ratchet.release import holdout, published
+from ratchet.release import code, holdout, published
 from ratchet.release.candidate import CARD, FOLDER, LOCK, VERDICT, Candidate, behind
 from ratchet.release.published import FACTS, ORIGIN
 from ratchet.release.refusal import Refusal, Refused
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ratchet.intake import Submission
 
 Record = Mapping[str, Any]
+
+LARGEST_TREE = 200_000_000
+"""Bytes at most of a commit's files."""
 
 
 def candidate(forge: Forge, root: Path, out: Path) -> Candidate:
@@ -146,8 +149,7 @@ def _unjudged(listing: ledger.Listing, digest: str) -> Refusal:
 def _faults(root: Path) -> list[str]:
     """Where main's dvc.lock does not fit main: a conflict that was resolved by keeping one side of it, say."""
     live = lock.live_of((root / "dvc.yaml").read_bytes(), (root / "params.yaml").read_bytes())
-    tracked = [name for name in _git(root, "ls-files", "-z").split("\0") if name]
-    return lock.faults(lock.read(root / LOCK), live, lambda path: files.read_bytes(root / path), tracked)
+    return lock.faults(lock.read(root / LOCK), live, lambda path: files.read_bytes(root / path), _tracked(root))
 
 
 def _stale(faults: list[str]) -> Refusal:
@@ -198,7 +200,28 @@ def _checked(forge: Forge, root: Path, entry: Record, artifact: Artifact, scratc
     for what, expected, actual in _hashes(root, entry, submission):
         if expected != actual:
             raise Refused(_other(what, expected, actual, where))
+    if unknown := _strays(forge, root, entry, submission):
+        raise Refused(_unknown(unknown, where))
     return submission
+
+
+def _strays(forge: Forge, root: Path, entry: Record, submission: Submission) -> list[str]:
+    """The code in the bundle that neither main nor the judged commit has: what is imported to make the Bento."""
+    model = {path.name: path.read_bytes() for path in submission.bundle.iterdir()}
+    main = {name: (root / name).read_bytes() for name in _tracked(root, "src") if (root / name).is_file()}
+    # Main may have other code since, which no stage reads; the judged commit is asked for only then.
+    return code.strays(model, [main]) and code.strays(model, [main, forge.archive(entry["head_sha"], LARGEST_TREE)])
+
+
+def _unknown(names: list[str], where: str) -> Refusal:
+    others = f", and {len(names) - 1} more" if names[1:] else ""
+    return Refusal(
+        "the bundle holds code that is not in the repository",
+        "what main or the judged commit has under src/",
+        f"{names[0]}{others}",
+        where,
+        "find out where it comes from; then bring the model through a pull request again",
+    )
 
 
 def _hashes(root: Path, entry: Record, submission: Submission) -> Iterator[tuple[str, object, object]]:
@@ -309,6 +332,10 @@ def _main(root: Path) -> dict[str, Any]:
     """What every candidate says of main."""
     sha, committed = _git(root, "show", "--no-patch", "--format=%H %ct", "HEAD").split()
     return {"sha": sha, "committed": int(committed), "lock_digest": lock.digest_of(root)}
+
+
+def _tracked(root: Path, *under: str) -> list[str]:
+    return [name for name in _git(root, "ls-files", "-z", *under).split("\0") if name]
 
 
 def _git(root: Path, *arguments: str) -> str:
