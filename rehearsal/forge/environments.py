@@ -1,7 +1,7 @@
 """Environments: what a job deploys to, and whose approval a run waits for before it begins.
 
-On GitHub each job waits for itself. Here a whole run waits before its first job: which of its jobs would come before
-the one that deploys is not played.
+On GitHub each job waits for itself. Here a run waits before it begins for what its first jobs deploy to, and for the
+others when it comes to each of them.
 """
 
 from __future__ import annotations

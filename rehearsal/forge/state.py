@@ -284,7 +284,7 @@ class Run:
         summary: Markdown, of all jobs.
         attempts: What earlier attempts were: attempt, conclusion, log, summary, jobs.
         display_title: What a list shows; the commit's or the pull request's title.
-        pending: Names of the environments whose reviewers have to approve before it begins.
+        pending: Names of the environments whose reviewers have to approve before it goes on.
         approvals: What reviewers have said, in all attempts.
     """
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from ratchet.errors import RatchetError
 from rehearsal.forge import Job as ForgeJob
 from rehearsal.forge import Run
-from rehearsal.runner import machine, plan, progress, workflow
+from rehearsal.runner import expressions, machine, plan, progress, workflow
 from rehearsal.runner.act import Process
 from rehearsal.runner.machine import Machine, Workshop
 from rehearsal.runner.progress import Job, Progress
@@ -24,10 +24,22 @@ GRACE = 30.0
 
 
 class Execution:
-    """Runs an attempt. `cancel` may be called from elsewhere."""
+    """Runs an attempt. `cancel` and `go_on` may be called from elsewhere.
 
-    def __init__(self, shop: Workshop, run: Run) -> None:
+    Args:
+        shop: What all runs share.
+        run: Of which it is the newest attempt.
+        paused: Called when it begins to wait for a reviewer.
+
+    Attributes:
+        waits: One of its jobs waits for a reviewer.
+    """
+
+    def __init__(self, shop: Workshop, run: Run, paused: Callable[[Execution], None]) -> None:
         self.run = run
+        self.waits = False
+        self._attempt = run.attempt
+        self._paused, self._decided = paused, threading.Event()
         self._shop = shop
         self._guard = threading.Lock()
         self._process: Process | None = None
@@ -39,6 +51,7 @@ class Execution:
         with self._guard:
             already, self._is_cancelled = self._is_cancelled, True
             process = self._process
+        self.go_on()  # to its end
         if process and at_once:
             process.kill()
         if process is None or already:
@@ -47,6 +60,11 @@ class Execution:
             job.is_stopped = True
         process.interrupt()
         _later(GRACE, process.kill)
+
+    def go_on(self) -> None:
+        """A reviewer has let the job begin that waits."""
+        self.waits = False
+        self._decided.set()
 
     def perform(self) -> None:
         """Run it to its end, which the forge learns in any case."""
@@ -63,7 +81,10 @@ class Execution:
             except Exception:
                 # Whatever it is: a run that nobody ends would be in progress for ever.
                 log.write(traceback.format_exc())
-        self._shop.forge.close_run(self.run, conclusion)
+        with self._shop.forge.changing():
+            # What was rejected, or cancelled while it waited, has ended already.
+            if self.run.status != "completed" and self.run.attempt == self._attempt:
+                self._shop.forge.close_run(self.run, conclusion)
 
     def _perform(self, log: TextIO) -> str:
         found = plan.again(self._shop.forge, self.run)
@@ -71,10 +92,12 @@ class Execution:
         if found is None or text is None:
             raise RatchetError(f"{self.run.path}: is not in the commit of the run")
         one = workflow.parse(self.run.path, text)
+        known = plan.contexts(self._shop.forge, self.run, found, one)
         for _ in range(TRIES):
             built = machine.build(self._shop, self.run, found, one)
             try:
-                conclusion = self._follow(one, built, lambda line: _write(log, line))
+                jobs = _Jobs(self._shop, self.run, one, built, lambda job: self._is_let_in(job, known))
+                conclusion = self._follow(one, built, jobs, lambda line: _write(log, line))
             finally:
                 machine.clear(self._shop, built)
             if self._process is None or not self._process.is_stuck or self._is_cancelled:
@@ -90,8 +113,23 @@ class Execution:
             state.check_runs = [check for check in state.check_runs if check.id not in gone]
             self.run.jobs.clear()
 
-    def _follow(self, one: Workflow, built: Machine, write: Callable[[str], None]) -> str:
-        jobs = _Jobs(self._shop, self.run, one, built)
+    def _is_let_in(self, job: workflow.Job, known: Mapping[str, Any]) -> bool:
+        """Whether a job may begin that deploys to an environment, once its reviewers have said so."""
+        names = [] if job.is_first else [name for name in [expressions.interpolate(job.environment, known)] if name]
+        with self._shop.forge.changing():
+            if not names or self._is_cancelled or not self._shop.forge.hold_run(self.run, names):
+                return not self._is_cancelled
+            self.run.summary = self._followed.summary if self._followed else ""  # what the reviewers go by
+            self.waits = True
+        self._paused(self)
+        self._decided.wait()
+        self._decided.clear()
+        with self._shop.forge.changing():
+            if not self._is_cancelled:
+                self.run.status = "in_progress"
+        return not self._is_cancelled
+
+    def _follow(self, one: Workflow, built: Machine, jobs: _Jobs, write: Callable[[str], None]) -> str:
         followed = Progress(one, jobs.begun, jobs.ended, write)
         with self._guard:
             if self._is_cancelled:
@@ -110,8 +148,11 @@ class Execution:
 class _Jobs:
     """Tells the forge of jobs, gives each its time, and does what comes after it."""
 
-    def __init__(self, shop: Workshop, run: Run, one: Workflow, built: Machine) -> None:
+    def __init__(
+        self, shop: Workshop, run: Run, one: Workflow, built: Machine, is_let_in: Callable[[workflow.Job], bool]
+    ) -> None:
         self._shop = shop
+        self._is_let_in = is_let_in
         self._run = run
         self._workflow = one
         self._guest = built.guest
@@ -121,10 +162,12 @@ class _Jobs:
     def begun(self, job: Job) -> None:
         """A job begins: from now on its token may what it declares."""
         declared = self._workflow.jobs[job.identifier]
+        is_let_in = self._is_let_in(declared)
         default = self._shop.forge.repository(self._run.repository).settings.default_workflow_permissions
         held = workflow.granted(declared, default, is_restricted=plan.is_restricted(self._run))
-        known = self._shop.forge.begin_job(self._run, job.name, held)
-        self._guest.job(job.identifier).set()
+        known = self._shop.forge.begin_job(self._run, job.name, held if is_let_in else {})
+        if is_let_in:
+            self._guest.job(job.identifier).set()
         self._open[id(job)] = known, _later(declared.minutes * 60, lambda: self._time_out(job))
 
     def ended(self, job: Job, steps: list[dict[str, Any]]) -> None:

@@ -100,12 +100,12 @@ def group(one: Workflow, known: Mapping[str, Any], repository: str) -> Group:
 
 
 def environments(one: Workflow, known: Mapping[str, Any]) -> list[str]:
-    """The environments that jobs of the workflow deploy to, each once.
+    """The environments that the first jobs of the workflow deploy to, each once.
 
     Raises:
         RatchetError: An expression needs what is only known inside a run.
     """
-    names = (expressions.interpolate(job.environment, known) for job in one.jobs.values())
+    names = (expressions.interpolate(job.environment, known) for job in one.jobs.values() if job.is_first)
     return list(dict.fromkeys(name for name in names if name))
 
 

@@ -56,6 +56,7 @@ class Runner:
         self._queue: list[_Queued] = []
         self._busy: dict[int, tuple[Group, Execution]] = {}
         self._held: dict[int, Group] = {}  # wait for a reviewer, and keep their place in their group meanwhile
+        self._paused: list[Execution] = []  # have a worker more than there are meant to be
         self._hearing = 0
         self._is_on = False
         self._threads: list[threading.Thread] = []
@@ -68,11 +69,8 @@ class Runner:
         self._forge.mount(PREFIX, self._shop.service.app)
         self._is_on = True
         self._forge.listen(self._hear)
-        self._threads = [
-            threading.Thread(target=self._work, name=f"runner-{n}", daemon=True) for n in range(self._workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        for _ in range(self._workers):
+            self._begin_worker()
         return self
 
     def stop(self) -> None:
@@ -106,7 +104,7 @@ class Runner:
         """
         until = time.monotonic() + timeout
         with self._changed:
-            while self._hearing or self._busy or self._movable():
+            while self._hearing or self._moving() or self._movable():
                 if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
                     raise RatchetError(f"after {timeout:g} s there is still work: {', '.join(self._names())}")
             if self._problems:
@@ -160,16 +158,20 @@ class Runner:
 
     def _control(self, event: Event) -> None:
         run = self._forge.run(event.payload["run_id"])
-        if event.action == "queued":
-            self._enqueue(run)
-            return
         with self._changed:
-            self._queue = [queued for queued in self._queue if queued.run.id != run.id]
-            self._held.pop(run.id, None)
-            self._changed.notify_all()
             _, execution = self._busy.get(run.id, (None, None))
-        if execution:
+            waits = execution is not None and execution.waits
+            if event.action != "queued":
+                self._queue = [queued for queued in self._queue if queued.run.id != run.id]
+            if event.action != "queued" or waits:
+                self._held.pop(run.id, None)
+            self._changed.notify_all()
+        if execution and event.action != "queued":
             execution.cancel()
+        elif execution and waits:
+            execution.go_on()
+        elif event.action == "queued":
+            self._enqueue(run)
 
     def _open(self, planned: Planned) -> None:
         run = self._forge.open_run(planned.run)
@@ -228,6 +230,21 @@ class Runner:
 
     # Working.
 
+    def _begin_worker(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"runner-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _pause(self, execution: Execution) -> None:
+        """A run waits for a reviewer: its worker stays with it, and another one takes that one's place."""
+        with self._changed:
+            group, _ = self._busy[execution.run.id]
+            self._held[execution.run.id] = group
+            if execution not in self._paused:
+                self._paused.append(execution)
+                self._begin_worker()
+            self._changed.notify_all()
+
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             queued, execution = taken
@@ -242,9 +259,13 @@ class Runner:
             finally:
                 with self._changed:
                     del self._busy[queued.run.id]
+                    self._held.pop(queued.run.id, None)
                     if queued.run.status == "waiting":
                         self._held[queued.run.id] = queued.group
                     self._changed.notify_all()
+            if execution in self._paused:
+                self._paused.remove(execution)
+                return
 
     def _take(self) -> tuple[_Queued, Execution] | None:
         with self._changed:
@@ -253,11 +274,14 @@ class Runner:
                     meets = any(queued.group.meets(group) for group, _ in self._busy.values())
                     if not meets and queued.run.id not in self._busy:
                         self._queue.remove(queued)
-                        execution = Execution(self._shop, queued.run)
+                        execution = Execution(self._shop, queued.run, self._pause)
                         self._busy[queued.run.id] = queued.group, execution
                         return queued, execution
                 self._changed.wait()
         return None
+
+    def _moving(self) -> bool:
+        return any(not execution.waits for _, execution in self._busy.values())
 
     def _movable(self) -> list[_Queued]:
         """What is queued, and not behind a run of its group that waits for a reviewer."""

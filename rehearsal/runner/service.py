@@ -86,8 +86,10 @@ class Service:
         return endpoint
 
     def _job(self, asked: _Asked) -> Response:
-        is_known = asked.guest.job(asked.path["job"]).wait(_PATIENCE)
-        return Response(status_code=204) if is_known else _refuse(404, "no such job runs")
+        if asked.guest.job(asked.path["job"]).wait(_PATIENCE):
+            return Response(status_code=204)
+        is_held = asked.guest.run.status == "waiting"
+        return Response(status_code=202) if is_held else _refuse(404, "no such job runs")
 
     def _artifacts(self, asked: _Asked) -> list[Artifact]:
         with self._forge.reading() as state:

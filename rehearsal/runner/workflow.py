@@ -44,6 +44,7 @@ class Job:
         minutes: After which it is stopped.
         steps: As they stand.
         environment: What it deploys to; may hold expressions, empty when it says nothing.
+        is_first: It needs no other job.
     """
 
     identifier: str
@@ -52,6 +53,7 @@ class Job:
     minutes: float
     steps: tuple[Mapping[str, Any], ...]
     environment: str = ""
+    is_first: bool = True
 
 
 @dataclass(frozen=True)
@@ -219,11 +221,16 @@ def _job(path: str, name: str, found: Mapping[str, Any], default: dict[str, str]
     declared = permissions(found.get("permissions"), where)
     minutes = found.get("timeout-minutes", _DEFAULT_MINUTES)
     environment = found.get("environment") or ""
+    steps = tuple(found.get("steps") or ())
+    # A job that waits for its reviewers in the middle of a run is stopped here by the first thing that it asks for.
+    if environment and found.get("needs") and not str([*steps, {}][0].get("uses")).startswith("actions/checkout@"):
+        raise RatchetError(f"{where}: deploys after another job\nlet it begin with actions/checkout, to be rehearsed")
     return Job(
         identifier=name,
         name=str(found.get("name") or name),
         permissions=default if declared is None else declared,
         minutes=float(minutes) if isinstance(minutes, int | float) else _DEFAULT_MINUTES,
-        steps=tuple(found.get("steps") or ()),
+        steps=steps,
         environment=str(environment["name"] if isinstance(environment, dict) else environment),
+        is_first=not found.get("needs"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ratchet.errors import RatchetError
 from rehearsal.desk import Desk
 from rehearsal.forge import Run
 from rehearsal.forge.runs import cancel, rerun
@@ -32,6 +33,27 @@ jobs:
 {JOB}    steps:
       - run: echo "into ${{{{ inputs.environment }}}}"
 """
+PLANNED = f"""\
+name: planned
+on: workflow_dispatch
+concurrency: deploy
+permissions: {{}}
+jobs:
+  plan:
+{JOB}    outputs:
+      tag: ${{{{ steps.plan.outputs.tag }}}}
+    steps:
+      - id: plan
+        run: |
+          echo "tag=model-v2" >> "$GITHUB_OUTPUT"
+          echo "It brings model-v2" >> "$GITHUB_STEP_SUMMARY"
+  deploy:
+    needs: plan
+    environment: production
+{JOB}    steps:
+      - uses: actions/checkout@v6
+      - run: echo "deploys ${{{{ needs.plan.outputs.tag }}}}"
+"""
 ROLLBACK = f"""\
 name: rollback
 on: workflow_dispatch
@@ -48,7 +70,7 @@ jobs:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A repository with both workflows, whose owner guards production."""
     source = tmp_path / "project"
-    for name, text in {"promote": PROMOTE, "rollback": ROLLBACK}.items():
+    for name, text in {"promote": PROMOTE, "planned": PLANNED, "rollback": ROLLBACK}.items():
         (source / ".github/workflows").mkdir(parents=True, exist_ok=True)
         (source / f".github/workflows/{name}.yml").write_text(text)
     with Desk(tmp_path / "forge") as opened:
@@ -202,13 +224,72 @@ def test_what_waits_still_waits_when_the_forge_is_opened_again(desk: Desk, tmp_p
     desk.__enter__()
 
 
+def test_a_job_that_needs_another_waits_by_itself(desk: Desk) -> None:
+    """What came before it has run, and the reviewers can read it; others go on beside it, those of its group wait."""
+    run = start(desk, "planned")
+    assert (shown(desk, run), desk.waiting()) == (("waiting", None), [run.id])
+    assert [(job.name, job.conclusion) for job in run.jobs] == [("plan", "success")]
+    assert run.summary == "It brings model-v2\n"
+    assert "deploys" not in Path(run.log).read_text()
+    behind = start(desk, "rollback")
+    assert shown(desk, behind)[0] == "queued"
+
+    desk.approve(run.id)
+    desk.wait(WITHIN)
+
+    assert [shown(desk, one) for one in (run, behind)] == [("completed", "success")] * 2
+    assert "deploys model-v2" in Path(run.log).read_text()
+    assert str(run.completed_at) <= str(behind.started_at)
+
+
+@pytest.mark.parametrize("how", ["rejected", "cancelled"])
+def test_a_job_that_is_not_let_in_never_begins(desk: Desk, how: str) -> None:
+    """Its run has ended at once, and a later one is not disturbed."""
+    run = start(desk, "planned")
+
+    if how == "rejected":
+        desk.approve(run.id, verdict="rejected")
+    else:
+        with desk.forge.changing():
+            cancel(desk.forge, run, desk.forge.owner(desk.name))
+    desk.wait(WITHIN)
+
+    assert shown(desk, run) == ("completed", {"rejected": "failure"}.get(how, how))
+    assert "deploys" not in Path(run.log).read_text()
+    assert {job.name: job.permissions for job in run.jobs} == {"plan": {"contents": "read"}, "deploy": {}}
+    assert shown(desk, start(desk, "rollback")) == ("completed", "success")
+
+
+def test_any_number_of_runs_may_wait_in_their_middle(desk: Desk) -> None:
+    """None of them keeps a worker from the others."""
+    desk.edit({".github/workflows/planned.yml": PLANNED.replace("concurrency: deploy\n", "").encode()}, "main")
+    waiting = [start(desk, "planned") for _ in range(3)]
+    assert desk.waiting() == [run.id for run in waiting]
+
+    assert shown(desk, start(desk, "rollback")) == ("completed", "success")
+    for run in waiting:
+        desk.approve(run.id)
+    desk.wait(WITHIN)
+
+    assert [shown(desk, run) for run in waiting] == [("completed", "success")] * 3
+
+
+def test_a_job_that_could_not_be_stopped_is_refused() -> None:
+    """It deploys after another one, and the first thing it does asks for nothing."""
+    text = PLANNED.replace("      - uses: actions/checkout@v6\n", "")
+
+    with pytest.raises(RatchetError, match=r"jobs\.deploy: deploys after another job"):
+        workflow.parse(".github/workflows/planned.yml", text)
+
+
 def test_the_environments_of_a_workflow_are_named_once() -> None:
-    """By word, by mapping, and by an expression."""
+    """By word, by mapping, and by an expression; of those that need no other job."""
     jobs = {
         "a": "environment: production",
         "b": "environment: {name: '${{ inputs.to }}', url: https://example.org}",
         "c": "environment: production",
         "d": "name: none",
+        "e": "{needs: a, environment: later, steps: [{uses: actions/checkout@v6}]}",
     }
     text = "name: w\non: push\njobs:\n" + "".join(f"  {name}:\n    {line}\n" for name, line in jobs.items())
     parsed = workflow.parse(".github/workflows/w.yml", text.encode())
