@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 # Test processes share the cores: threads that spin at a barrier for a core that is taken cost ten times the work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What tests do is done at a desk, also where GitHub runs them.
+os.environ.pop("GITHUB_ACTIONS", None)
+
 TESTS = Path(__file__).parent
 sys.path[:0] = [str(TESTS / "problems"), str(TESTS.parent)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo is by far the longest test: begun last, it would run on alone."""
+    items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 
 @pytest.fixture(autouse=True, scope="module")

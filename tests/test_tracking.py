@@ -343,6 +343,18 @@ def test_the_local_database_takes_the_run_in_a_child_process(root: Path) -> None
     ]
 
 
+def test_a_runner_whose_disk_is_thrown_away_records_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a server would keep it; no database is made."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said: list[str] = []
+
+    is_recorded = tracking.record_bounded(root, timeout=120, echo=said.append, command=["false"])
+
+    assert not is_recorded
+    assert said == ["not recorded: the disk of this runner is thrown away, and MLFLOW_TRACKING_URI names no server"]
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A real MLflow server on loopback."""
