@@ -176,6 +176,32 @@ def test_opening_a_pull_request_twice_gives_the_same_one(place: Desk) -> None:
     assert [pull.number for pull in client.open_pulls("main")] == [first.number]
 
 
+def test_a_pull_request_gets_another_text_when_it_has_another(place: Desk) -> None:
+    """Nothing is sent for the same one."""
+    number, client = place.pull("faster").number, place.client()
+    edited = client.edit_pull(client.pull(number), "Faster still", "Trees are cheap.")
+    place.fails("PATCH", r"/pulls/\d+$", 502, times=99)
+
+    again = client.edit_pull(edited, "Faster still", "Trees are cheap.\r\n")
+
+    assert (again.number, again.title, again.body) == (number, "Faster still", "Trees are cheap.")
+
+
+def test_a_branch_is_deleted_with_its_pull_request(place: Desk) -> None:
+    """It is closed, and not merged. A second time there is nothing to delete; a refusal is told."""
+    number, client = place.pull("faster").number, place.client()
+
+    client.delete_branch("faster")
+    client.delete_branch("faster")
+
+    assert (client.branch("faster"), client.pull(number).state) == (None, "closed")
+    closed = client.closed_pull("faster")
+    assert closed is not None
+    assert closed.number == number
+    with pytest.raises(ApiError, match="contents: write"):
+        place.job(contents="read").delete_branch("main")
+
+
 # --- git
 
 
@@ -513,6 +539,21 @@ def test_an_issue_is_open_once(place: Desk) -> None:
     assert (first.number, second.body) == (second.number, "In November.")
     client._api.send("PATCH", f"/repos/{place.name}/issues/{first.number}", {"state": "closed"})
     assert client.issue("The data has drifted", "In December.").number != first.number
+
+
+def test_an_issue_is_found_by_its_mark_and_its_author(place: Desk) -> None:
+    """Of a job's token, too. One with another title is the same; a stranger's is not, be it the same to the letter."""
+    stranger = place.client(place.server.token("eve", role="read"))
+    job = place.job(issues="write")
+    copied = stranger.issue("The data are broken", f"{MARKER}\nThe same.")
+
+    made = job.issue("The data are broken", f"{MARKER}\nThe same.", marker=MARKER)
+    again = job.issue("The data of June are broken", f"{MARKER}\nIn June.", marker=MARKER)
+
+    assert copied.number != made.number == again.number
+    assert (made.author, again.body) == (BOT, f"{MARKER}\nIn June.")
+    assert [issue.number for issue in job.open_issues(MARKER)] == [made.number]
+    assert [issue.number for issue in stranger.open_issues(MARKER)] == [copied.number, made.number]
 
 
 # --- runs and artifacts

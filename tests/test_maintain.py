@@ -367,6 +367,7 @@ class TestRefresh:
     def test_one_that_is_up_to_date_stays_as_it_is(self, place: Place, events: list[Event], tmp_path: Path) -> None:
         """And is not judged again."""
         settled(place, "block")
+        place.forge.set_status(place.head, settle.CI, "success", "Tests and linters pass")
         before = place.head
 
         said = maintain.refresh(place.forge, place.pull.number, DEED, clone(place, tmp_path / "root"))
@@ -384,6 +385,22 @@ class TestRefresh:
         with pytest.raises(RatchetError, match="502"):
             maintain.refresh(place.forge, place.pull.number, DEED, root)
         place.desk.server.faults.clear()
+
+        maintain.refresh(place.forge, place.pull.number, DEED, root)
+
+        assert dispatched(events) == [("report.yml", "refs/heads/change"), ("ci.yml", "refs/heads/change")]
+
+    def test_a_gate_that_was_not_dispatched_is_by_a_second_time(
+        self, place: Place, events: list[Event], tmp_path: Path
+    ) -> None:
+        """It broke between the two dispatches: the first gate waits already, and is not started again."""
+        place.desk.commit("main", {"docs.md": "# Docs\n"})
+        root = clone(place, tmp_path / "root")
+        place.desk.fails("POST", r"/ci\.yml/dispatches$", 502, times=99)
+        with pytest.raises(RatchetError, match="502"):
+            maintain.refresh(place.forge, place.pull.number, DEED, root)
+        place.desk.server.faults.clear()
+        place.forge.set_status(place.head, settle.MODEL, "pending", "report.yml trains and scores")
 
         maintain.refresh(place.forge, place.pull.number, DEED, root)
 

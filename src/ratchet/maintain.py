@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
-JUDGING = ("report.yml", "ci.yml")
+JUDGING = {settle.MODEL: "report.yml", settle.CI: "ci.yml"}
+"""What sets each gate."""
 BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 ADOPTED = "<!-- ratchet: adopted -->"
 
@@ -128,8 +129,7 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
     git.run("fetch", "--quiet", git.url, f"refs/heads/{pull.base_branch}", f"refs/heads/{pull.head_branch}")
     base = forge.branch(pull.base_branch)
     if base is None or git.is_ancestor(base, pull.head_sha):
-        if settle.MODEL not in forge.statuses(pull.head_sha):  # a refresh that broke after its push
-            have_judged(forge, pull.head_branch)
+        have_judged(forge, pull.head_branch, forge.statuses(pull.head_sha))  # a refresh may have broken after its push
         return f"pull request {number} has all of {pull.base_branch} already"
     merged = git.merge(pull.head_sha, base, f"Merge {pull.base_branch} into {pull.head_branch}")
     git.run("push", "--quiet", git.url, f"{merged}:refs/heads/{pull.head_branch}")
@@ -256,7 +256,14 @@ _WORKFLOWS = (
 )
 
 
-def have_judged(forge: Forge, branch: str) -> None:
-    """Have a branch judged that a workflow has pushed: the push starts nothing, a dispatch does."""
-    for workflow in JUDGING:
-        forge.dispatch(workflow, branch)
+def have_judged(forge: Forge, branch: str, judged: Collection[str] = ()) -> None:
+    """Have a branch judged that a workflow has pushed: the push starts nothing, a dispatch does.
+
+    Args:
+        forge: With a token that writes.
+        branch: Which.
+        judged: Gates that its head has already, or waits for: nothing is started twice for them.
+    """
+    for gate, workflow in JUDGING.items():
+        if gate not in judged:
+            forge.dispatch(workflow, branch)

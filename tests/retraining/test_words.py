@@ -33,7 +33,9 @@ def test_issues_begin_with_their_mark_and_say_what_to_do() -> None:
     assert words.period_of(words.issue(broken, RUN)) == "2013-06"
     assert "until this issue is closed" in words.issue(broken, RUN)
     assert words.issue(drifted, RUN).startswith("<!-- ratchet: drift 2013-06 -->\n")
+    assert words.period_of(words.issue(drifted, RUN)) == "2013-06"
     assert "Hold: cannot tell." in words.issue(drifted, RUN)
+    assert "That more of the same makes a better model is not proven" in words.issue(drifted, RUN)
 
 
 def test_what_data_say_is_shown_as_it_is() -> None:

@@ -105,6 +105,10 @@ class Forge:
                 raise
             return BOT  # a workflow's token is of no user, and may not ask
 
+    def is_ours(self, login: str) -> bool:
+        """Whether somebody is this token's user, or a workflow: anybody may copy a mark."""
+        return login in {self.login, BOT}
+
     def permission(self, login: str) -> str:
         """What someone may do here: "admin", "write", "read" or "none"."""
         try:
@@ -162,9 +166,12 @@ class Forge:
         found = (Pull.of(data) for data in listed if not data["merged_at"])
         return next((pull for pull in found if not pull.is_fork), None)
 
-    def close_pull(self, number: int) -> None:
-        """Close a pull request without merging it."""
-        self._api.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
+    def edit_pull(self, pull: Pull, title: str, body: str) -> Pull:
+        """Give a pull request this title and text; nothing, when it has them."""
+        if pull.title == title and _same_text(pull.body, body):
+            return pull
+        path = f"{self._root}/pulls/{pull.number}"
+        return Pull.of(self._api.send("PATCH", path, {"title": title, "body": body}))
 
     def label(self, number: int, names: Sequence[str]) -> None:
         """Give an issue or a pull request labels, beside those that it has; they are made where there are none."""
@@ -289,6 +296,14 @@ class Forge:
         if at != sha:
             raise Moved(f"branch {name}: is there already, at {at[:10]}\nrun it again")
 
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch, which closes the pull requests from it; nothing, when there is none."""
+        try:
+            self._api.send("DELETE", f"{self._root}/git/refs/heads/{quote(name)}")
+        except ApiError as error:
+            if error.status not in {404, 422} or self.branch(name) is not None:
+                raise
+
     def _move(self, branch: str, sha: str) -> None:
         try:
             self._api.send("PATCH", f"{self._root}/git/refs/heads/{quote(branch)}", {"sha": sha, "force": False})
@@ -363,8 +378,8 @@ class Forge:
     def _marked(self, number: int, marker: str, made: Iterable[Comment] = ()) -> list[Comment]:
         """Our comments with the marker, oldest first; with those just made, for lists lag behind."""
         found = {comment.id: comment for comment in (*made, *self.comments(number))}
-        ours = {self.login, BOT}
-        return [c for _, c in sorted(found.items()) if c.author in ours and c.body.lstrip().startswith(marker)]
+        held = [comment for _, comment in sorted(found.items()) if comment.body.lstrip().startswith(marker)]
+        return [comment for comment in held if self.is_ours(comment.author)]
 
     def _add_comment(self, number: int, marker: str, body: str) -> Comment:
         def find() -> Comment | None:
@@ -378,12 +393,14 @@ class Forge:
         except NotFound:
             return  # the other run was faster
 
-    def issue(self, title: str, body: str, labels: Sequence[str] = ()) -> Issue:
-        """The one open issue of that title, made or brought up to date."""
+    def issue(self, title: str, body: str, labels: Sequence[str] = (), marker: str = "") -> Issue:
+        """The one open issue of ours that begins with `marker`, or without one has that title; made or updated.
+
+        Anybody may open an issue with such a title or such a text: that one is left alone.
+        """
 
         def find() -> Issue | None:
-            listed = self._pages("/issues", state="open", sort="created", direction="asc")
-            return next((Issue.of(d) for d in listed if d["title"] == title and "pull_request" not in d), None)
+            return next((issue for issue in self.open_issues(marker) if marker or issue.title == title), None)
 
         request = {"title": title, "body": body, "labels": list(labels)}
         found = find() or self._api.create(f"{self._root}/issues", request, find, Issue.of)
@@ -392,10 +409,10 @@ class Forge:
         return Issue.of(self._api.send("PATCH", f"{self._root}/issues/{found.number}", {"body": body}))
 
     def open_issues(self, marker: str) -> list[Issue]:
-        """The open issues whose text begins with `marker`, oldest first."""
+        """Our open issues whose text begins with `marker`, oldest first; never somebody else's that copies it."""
         listed = self._pages("/issues", state="open", sort="created", direction="asc")
         found = [Issue.of(data) for data in listed if "pull_request" not in data]
-        return [issue for issue in found if issue.body.lstrip().startswith(marker)]
+        return [issue for issue in found if issue.body.lstrip().startswith(marker) and self.is_ours(issue.author)]
 
     def close_issue(self, number: int) -> None:
         """Close an issue as done."""

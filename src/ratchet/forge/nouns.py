@@ -374,11 +374,12 @@ class Issue:
     title: str
     body: str
     url: str
+    author: str
 
     @classmethod
     def of(cls, data: Json) -> Self:
         """From an entry of `GET /repos/{owner}/{repo}/issues`."""
-        return cls(data["number"], data["title"], data.get("body") or "", data["html_url"])
+        return cls(data["number"], data["title"], data.get("body") or "", data["html_url"], _login(data.get("user")))
 
 
 @dataclass(frozen=True)

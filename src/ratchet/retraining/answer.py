@@ -2,7 +2,7 @@
 
     1  records, proofs/        the retraining that was tried, as a look at its holdout
     2  branch retrain/PERIOD   params.yaml and dvc.lock on top of the main that was checked
-    3  the pull request        labels, reviewers; older proposals are closed with a link to it
+    3  the pull request        labels, reviewers; those of earlier periods are closed with a link to it
     4  report.yml, ci.yml      dispatched, for a push by a workflow starts nothing
     5  records, checks/        the check: from here on there is nothing left to do
 
@@ -12,10 +12,11 @@ A run that ends anywhere between is finished when it is run again.
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ratchet import ledger, maintain, settle
+from ratchet import ledger, maintain
 from ratchet.errors import RatchetError
 from ratchet.retraining import words
 from ratchet.retraining.inquiry import Inquiry
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 OWNERS = ".github/CODEOWNERS"
+CLOSED = "<!-- ratchet: closed -->"
+"""Comment on a proposal that was closed here, and not by a person."""
 
 
 def answer(forge: Forge, folder: Path, deed: Deed) -> list[str]:
@@ -45,19 +48,34 @@ def answer(forge: Forge, folder: Path, deed: Deed) -> list[str]:
         RatchetError: Other models were judged on the same holdout meanwhile, or GitHub refuses.
     """
     found, book = Inquiry.read(folder), ledger.Ledger(forge)
+    over = _over(forge, book.listing(), found)
+    if over:
+        return [f"{found.period}: nothing is left to do: {over}"]
     proof = book.append_with(lambda listing: _proof(found, listing, deed.run)) if found.proof else None
     said = _healed(forge, found)
-    answered: Record = {"action": "none", "number": None}
+    answered = _answered("none", None)
     if found.action == "pull request":
         told, answered = _propose(forge, found, folder, deed)
         said += told
-    elif found.action == "issue":
+    else:
+        said += _withdraw(forge, found, deed)
+    if found.action == "issue":
         label = words.LABELS["broken" if found.state == "broken" else "issue"]
-        issue = forge.issue(words.title(found), words.issue(found, _run(forge, deed)), [label])
+        text = words.issue(found, _run(forge, deed))
+        issue = forge.issue(words.title(found), text, [label], marker=text.partition("\n")[0])
         said.append(f"issue {issue.number}: {issue.title}")
-        answered = {"action": "issue", "number": issue.number}
-    book.append(_check(found, deed.run, proof, answered))
+        answered = _answered("issue", issue.number)
+    book.append_with(lambda listing: _held(listing, found) or _check(found, deed.run, proof, answered))
     return [*said, f"{found.period}: {found.state}: {found.sentence}"]
+
+
+def _over(forge: Forge, listing: ledger.Listing, found: Inquiry) -> str | None:
+    """Why there is nothing left to answer: an old run may be run again when all has long been done or has changed."""
+    if _held(listing, found) is not None:
+        return "it was answered"
+    main = forge.default_branch
+    changed = [path for path in (PARAMS, LOCK) if forge.file(main, path) != forge.file(found.sha, path)]
+    return f"{main} has another {' and '.join(changed)} since it was checked" if changed else None
 
 
 # --- the records -----------------------------------------------------------------------------------------------------
@@ -65,13 +83,18 @@ def answer(forge: Forge, folder: Path, deed: Deed) -> list[str]:
 
 def _proof(found: Inquiry, listing: ledger.Listing, run: int) -> Record:
     proof = found.proof or {}
-    look = listing.look(proof["holdout"], proof["model_digest"])
+    look = listing.look(proof["holdout"], proof["model_digest"], found.period)
     if look != proof["look"]:
         raise RatchetError(
             f"{found.period}: is look {look} by now, and was judged as look {proof['look']}: other models were judged "
             "on these rows meanwhile\nrun the workflow again"
         )
     return ledger.record("proof", ledger.now(), period=found.period, run=run, champion=dict(found.champion), **proof)
+
+
+def _held(listing: ledger.Listing, found: Inquiry) -> Record | None:
+    """The record of the same check, by whichever run."""
+    return listing.read(ledger.check_path(found.period, found.inputs))
 
 
 def _check(found: Inquiry, run: int, proof: Record | None, answered: Record) -> Record:
@@ -95,21 +118,48 @@ def _check(found: Inquiry, run: int, proof: Record | None, answered: Record) -> 
 # --- the pull request ------------------------------------------------------------------------------------------------
 
 
+def _proposals(forge: Forge) -> dict[str, Pull]:
+    """The open retraining pull requests that are ours, by their periods. A branch that a person names so is theirs."""
+    return {
+        pull.head_branch.removeprefix(words.PROPOSES): pull
+        for pull in forge.open_pulls(forge.default_branch)
+        if pull.head_branch.startswith(words.PROPOSES) and not pull.is_fork and forge.is_ours(pull.author)
+    }
+
+
 def _propose(forge: Forge, found: Inquiry, folder: Path, deed: Deed) -> tuple[list[str], Record]:
-    """Open the pull request of a period, unless somebody has refused it."""
-    name = words.branch(found.period)
-    standing = next(iter(forge.pulls_of(forge.repository, name)), None)
-    refused = None if standing else forge.closed_pull(name)
+    """Open the pull request of a period, unless a newer one's is open or somebody has refused it."""
+    name, standing = words.branch(found.period), _proposals(forge)
+    newest = max(standing, default="")
+    if newest > found.period:
+        number = standing[newest].number
+        return [f"pull request {number} is open for {newest}: nothing older is proposed"], _answered("none", number)
+    refused = None if found.period in standing else _refused(forge, name)
     if refused:
         told = f"pull request {refused.number} proposed this and was closed without a merge: that stands"
-        return [told], {"action": "refused", "number": refused.number}
+        return [told], _answered("refused", refused.number)
     sha = _committed(forge, found, folder, name)
-    pull = forge.create_pull(words.title(found), name, forge.default_branch, words.proposal(found, _run(forge, deed)))
+    title, body = words.title(found), words.proposal(found, _run(forge, deed))
+    pull = forge.edit_pull(forge.create_pull(title, name, forge.default_branch, body), title, body)
     forge.label(pull.number, [words.LABELS["pull request"]])
-    said = [f"pull request {pull.number}: {pull.title}", *_reviewers(forge, pull), *_superseded(forge, pull)]
-    if settle.MODEL not in forge.statuses(sha):
-        maintain.have_judged(forge, name)
-    return said, {"action": "pull request", "number": pull.number}
+    said = [f"pull request {pull.number}: {pull.title}", *_reviewers(forge, pull)]
+    earlier, why = (
+        [standing[period] for period in standing if period < found.period],
+        words.superseded(found, pull.number),
+    )
+    said += [_close(forge, older, why) for older in earlier]
+    maintain.have_judged(forge, name, forge.statuses(sha))
+    return said, _answered("pull request", pull.number)
+
+
+def _answered(action: str, number: int | None) -> Record:
+    return {"action": action, "number": number}
+
+
+def _refused(forge: Forge, name: str) -> Pull | None:
+    """The pull request of a branch that a person has closed: of one that was closed here, a comment says so."""
+    closed = forge.closed_pull(name)
+    return closed if closed and forge.marked_comment(closed.number, CLOSED) is None else None
 
 
 def _committed(forge: Forge, found: Inquiry, folder: Path, name: str) -> str:
@@ -123,61 +173,88 @@ def _committed(forge: Forge, found: Inquiry, folder: Path, name: str) -> str:
     return forge.commit_files(name, at, dict(wanted), words.title(found))
 
 
-def _superseded(forge: Forge, new: Pull) -> list[str]:
-    """Close older proposals: the new one takes their periods in, too."""
-    said = []
-    for pull in forge.open_pulls(forge.default_branch):
-        if pull.head_branch.startswith(words.PROPOSES) and not pull.is_fork and pull.number != new.number:
-            forge.upsert_comment(pull.number, SUPERSEDED, f"{SUPERSEDED}\n{words.superseded(new.number)}\n")
-            forge.close_pull(pull.number)
-            said.append(f"pull request {pull.number} is superseded")
-    return said
+def _withdraw(forge: Forge, found: Inquiry, deed: Deed) -> list[str]:
+    """Close the period's own proposal, which its newest check does not promote."""
+    pull = _proposals(forge).get(found.period)
+    return [_close(forge, pull, words.withdrawn(found, _run(forge, deed)))] if pull else []
 
 
-SUPERSEDED = "<!-- ratchet: superseded -->"
+def _close(forge: Forge, pull: Pull, why: str) -> str:
+    """Close a proposal of ours with a reason. Its branch goes, too: what comes after it begins at main again."""
+    forge.upsert_comment(pull.number, CLOSED, f"{CLOSED}\n{why}\n")
+    forge.delete_branch(pull.head_branch)
+    return f"pull request {pull.number} is closed: {pull.title}"
 
 
 def _reviewers(forge: Forge, pull: Pull) -> list[str]:
-    """Ask the code's owners for a review; those whom GitHub does not let review are told of."""
+    """Ask the owners of what it changes for a review. Teams by themselves: a job's token may not know them."""
+    people, teams = owners((forge.file(forge.default_branch, OWNERS) or b"").decode(errors="replace"))
+    return [*_asked(forge, pull, people, []), *_asked(forge, pull, [], teams)]
+
+
+def _asked(forge: Forge, pull: Pull, people: list[str], teams: list[str]) -> list[str]:
+    """Ask for a review; that GitHub does not let them review is no reason to stop."""
     from ratchet.forge import ApiError
 
-    people, teams = owners((forge.file(forge.default_branch, OWNERS) or b"").decode(errors="replace"))
-    if not people and not teams:
+    names = ", ".join([*people, *teams])
+    if not names:
         return []
     try:
         forge.request_reviews(pull.number, people, teams)
     except ApiError as error:
-        if error.status != 422:
+        if error.status not in {403, 404, 422}:
             raise
-        return [f"nobody is asked for a review: {str(error).splitlines()[0]}"]
-    return [f"asked for a review: {', '.join([*people, *teams])}"]
+        return [f"not asked for a review: {names}: {str(error).splitlines()[0]}"]
+    return [f"asked for a review: {names}"]
 
 
 def owners(text: str) -> tuple[list[str], list[str]]:
-    """People and teams (without their organisation) that CODEOWNERS names; a placeholder is nobody."""
-    lines = (line.partition("#")[0].split()[1:] for line in text.splitlines())
-    names = sorted({name for line in lines for name in line if re.fullmatch(r"@[\w-]+(/[\w.-]+)?", name)})
+    """People and teams (without their organisation) that own params.yaml or dvc.lock; a placeholder is nobody.
+
+    Args:
+        text: Of CODEOWNERS, of whose lines the last one that fits a path counts.
+    """
+    lines = [line.partition("#")[0].split() for line in text.splitlines()]
+    fits = [[line[1:] for line in lines if line and _covers(line[0], path)] for path in (PARAMS, LOCK)]
+    names = sorted({name for found in fits for name in (found[-1] if found else []) if _OWNER.fullmatch(name)})
     known = [name.removeprefix("@") for name in names if name != "@OWNER"]
     return [name for name in known if "/" not in name], [name.partition("/")[2] for name in known if "/" in name]
+
+
+_OWNER = re.compile(r"@[\w-]+(/[\w.-]+)?")
+
+
+def _covers(pattern: str, name: str) -> bool:
+    """Whether a pattern of CODEOWNERS fits a file at the root, in which a slash is only ever the first one."""
+    return fnmatchcase(name, pattern.removeprefix("/").removeprefix("**/"))
 
 
 # --- the issues ------------------------------------------------------------------------------------------------------
 
 
 def _healed(forge: Forge, found: Inquiry) -> list[str]:
-    """Close what said that the period's data are broken, when they no longer are, and what earlier drift came to."""
+    """Close what said that the period's data are broken, when they no longer are, and the drift that is no more.
+
+    Drift of a period, or of an earlier one, is no more when a retraining with it is proven to help, or when the
+    champion holds on its labels.
+    """
     if found.state == "broken" and found.action == "issue":
         return []
-    said = []
-    for issue in forge.open_issues(words.BROKEN):
-        if issue.body.startswith(words.broken(found.period)):
-            forge.close_issue(issue.number)
-            said.append(f"issue {issue.number} is closed: the data of {found.period} are well")
-    for issue in forge.open_issues(words.DRIFT):
-        if not issue.body.startswith(words.drifted(found.period)) or found.action != "issue":
-            forge.close_issue(issue.number)
-            said.append(f"issue {issue.number} is closed: {found.period} was checked")
-    return said
+    closed = [
+        (issue.number, f"the data of {found.period} are well")
+        for issue in forge.open_issues(words.BROKEN)
+        if words.period_of(issue.body) == found.period
+    ]
+    holds = found.labelled and found.state != "broken" and found.action == "none"
+    if holds or found.action == "pull request":
+        closed += [
+            (issue.number, f"{'the champion holds' if holds else 'retraining helps'} in {found.period}")
+            for issue in forge.open_issues(words.DRIFT)
+            if words.period_of(issue.body) <= found.period
+        ]
+    for number, _ in closed:
+        forge.close_issue(number)
+    return [f"issue {number} is closed: {why}" for number, why in closed]
 
 
 def _run(forge: Forge, deed: Deed) -> str:

@@ -30,8 +30,8 @@ def broken(period: str) -> str:
 
 
 def period_of(body: str) -> str:
-    """The period that an issue about broken data is about."""
-    return body.lstrip().removeprefix(BROKEN).partition("-->")[0].strip()
+    """The period that an issue is about whose text begins with one of these marks."""
+    return body.lstrip().removeprefix(BROKEN).removeprefix(DRIFT).partition("-->")[0].strip()
 
 
 def drifted(period: str) -> str:
@@ -101,15 +101,24 @@ _MEND = (
     "drift.yml with the period. It closes this issue when the data are well. Closing it by hand lets later ones pass.",
 )
 _TRY = (
-    "More of the same does not make a better model, so something else has to change: a feature that sees what has "
-    "moved, other parameters (ratchet tune), fewer old periods in params.yaml; or the champion is as good as it gets.",
-    "Close this issue when you have decided. The next period is checked in any case.",
+    "That more of the same makes a better model is not proven, so something else may have to change: a feature that "
+    "sees what has moved, other parameters (ratchet tune), fewer old periods in params.yaml. Or the champion is as "
+    "good as it gets.",
+    "Close this issue when you have decided; the next period is checked in any case. It closes by itself when the "
+    "champion holds on the labels of this period or a later one, or when a retraining with them is proven to help.",
 )
 
 
-def superseded(number: int) -> str:
-    """What an older proposal is told."""
-    return f"Superseded by #{number}, which takes a newer period in, too."
+def superseded(found: Inquiry, number: int) -> str:
+    """What the proposal of an earlier period is told."""
+    return f"Superseded by #{number}, a retraining with {listed(found.added)}."
+
+
+def withdrawn(found: Inquiry, run: str) -> str:
+    """What the period's own proposal is told when its newest check promotes it no more."""
+    why = Paragraph(f"Withdrawn: {found.period} was checked again. {found.sentence}")
+    more = Paragraph((Link("The run that checked", run), " says more. When it is proven anew, it is proposed anew."))
+    return markdown.render(document("", (Section("", (why, more)),)))
 
 
 def _evidence(found: Inquiry) -> Section:
