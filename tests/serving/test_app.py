@@ -23,17 +23,23 @@ pytestmark = pytest.mark.xdist_group("service")
 IDENTITY = {"model": "m", "release": "", "commit": "", "problem": "flights"}
 
 
+BREAKS = {8: KeyError("forgotten"), 9: ValueError("no such shape"), 10: TypeError("no number")}
+"""What the code of `Ill` raises in some months."""
+
+
 class Ill:
-    """A model that has no answer for July, and breaks in August."""
+    """A model that has no answer for July, and breaks afterwards."""
 
     def score_row(self, row: Mapping[str, Any]) -> float:
         """See `bundle.Model`."""
-        if row["month"] == 8:
-            raise KeyError("forgotten")
+        if row["month"] in BREAKS:
+            raise BREAKS[row["month"]]
         return math.nan if row["month"] == 7 else 1 / (row["month"] - 1)
 
     def score_columns(self, columns: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """See `bundle.Model`."""
+        if columns["month"][0] in BREAKS:
+            raise BREAKS[columns["month"][0]]
         return np.where(columns["month"] == 7, np.nan, 0.5)
 
 
@@ -72,21 +78,32 @@ def test_in_a_batch_the_row_without_a_score_is_named(flights_bundle: Path) -> No
     assert answer.json()["details"] == [{"field": "rows[1]", "rule": "must have a score"}]
 
 
+@pytest.mark.parametrize("month", BREAKS)
 def test_a_defect_is_a_500_that_tells_nothing_and_ends_nothing(
-    flights_bundle: Path, caplog: pytest.LogCaptureFixture
+    flights_bundle: Path, caplog: pytest.LogCaptureFixture, month: int
 ) -> None:
-    """The log has the traceback, the caller a sentence, the metrics a count, and the next row its score."""
+    """The log has the traceback, the caller a sentence, the metrics a count, and the next row its score.
+
+    Whatever the code of a model raises: guards and alerts look for 5xx, and take such a model out.
+    """
     served = app(flights_bundle, Ill())
-    broken, well, metrics = ask(
-        served, ("/predict", FLIGHT | {"month": 8}), ("/predict", FLIGHT | {"month": 3}), ("/metrics", None)
+    row = FLIGHT | {"month": month}
+    broken, batch, well, metrics = ask(
+        served,
+        ("/predict", row),
+        ("/predict_batch", {"rows": [row]}),
+        ("/predict", FLIGHT | {"month": 3}),
+        ("/metrics", None),
     )
-    assert (broken.status_code, broken.json()) == (
-        500,
-        {"error": "the service failed; its log says how", "details": []},
-    )
-    assert "KeyError: 'forgotten'" in caplog.text
+    for answer in (broken, batch):
+        assert (answer.status_code, answer.json()) == (
+            500,
+            {"error": "the service failed; its log says how", "details": []},
+        )
+    assert f"{type(BREAKS[month]).__name__}: {BREAKS[month]}" in caplog.text
     assert well.json()["score"] == 0.5
     assert 'ratchet_requests_total{code="500",route="/predict"} 1.0' in metrics.text
+    assert 'ratchet_requests_total{code="500",route="/predict_batch"} 1.0' in metrics.text
 
 
 def test_a_dead_log_fails_no_request_and_shows(flights_bundle: Path, tmp_path: Path) -> None:

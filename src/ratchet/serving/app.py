@@ -43,7 +43,8 @@ CLOSE_SECONDS = 5.0  # for the prediction log, when the service ends
 
 _JSON = (b"content-type", b"application/json")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-_MODEL_FAULTS = (ArithmeticError, ValueError, TypeError)
+_NO_NUMBER = ArithmeticError
+"""What a model raises for a row that has no score, 1/0 say; whatever else it raises is a fault of its code, a 500."""
 
 
 class Answer(NamedTuple):
@@ -168,7 +169,7 @@ class App:
     def _score(self, row: Row) -> float:
         try:
             score = self._score_row(row)
-        except _MODEL_FAULTS as error:
+        except _NO_NUMBER as error:
             raise _no_score(error) from error
         if not isfinite(score):
             raise _no_score(f"it says {score}")
@@ -177,7 +178,7 @@ class App:
     def _scores(self, rows: Sequence[Row]) -> list[float]:
         try:
             scores: list[float] = self._score_rows(rows).tolist()
-        except _MODEL_FAULTS as error:
+        except _NO_NUMBER as error:
             raise _no_score(error) from error
         for i, score in enumerate(scores):
             if not isfinite(score):
