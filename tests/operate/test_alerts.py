@@ -106,7 +106,26 @@ class TestPromtool:
         )
 
         assert done.returncode == 0, done.stdout + done.stderr
-        assert found == [[{"role": "pod"}], [{"role": "pod"}]]
+        assert [each[0]["role"] for each in found] == ["pod", "pod"]
+
+    @pytest.mark.parametrize(
+        ("router", "counts"),
+        [
+            ("flights-production-model-6f1c0de2a4b5c6d7e8f9@kubernetescrd", True),
+            ("", True),  # a metric of Traefik's that is not by router
+            ("flights-staging-model-6f1c0de2a4b5c6d7e8f9@kubernetescrd", False),
+            ("shop-cart-0123456789abcdef0123@kubernetescrd", False),
+        ],
+    )
+    def test_a_cluster_watches_one_environment(self, router: str, counts: bool) -> None:  # noqa: FBT001
+        """Pods of its namespace, and of a shared Traefik what it answered for it: the rules would add up the rest."""
+        given = yaml.safe_load((FOLDER / "kubernetes.yml").read_text(encoding="utf-8"))
+        model, proxy = given["scrape_configs"]
+        (rule,) = proxy["metric_relabel_configs"]
+
+        assert model["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["flights-production"]}}]
+        assert (rule["source_labels"], rule["action"]) == (["router"], "keep")
+        assert bool(re.fullmatch(rule["regex"], router)) is counts
 
     def test_host_and_cluster_are_watched_by_the_same_rules(self) -> None:
         """The same jobs, rules and intervals."""
@@ -232,6 +251,3 @@ class TestFaults:
             world.engine.traefik.wait()
             fires(world, ("ProxyDown", ""), ("NoTraffic", ""))
             world.route()
-
-
-SHIFTED = {"force": 9.0, "metal": "gold"}

@@ -33,8 +33,8 @@ OURS = {
 }
 """What the service exposes: the contract."""
 TRAEFIK = {
-    "traefik_entrypoint_requests_total",
-    "traefik_entrypoint_request_duration_seconds",
+    "traefik_router_requests_total",
+    "traefik_router_request_duration_seconds",
     "traefik_service_server_up",
 }
 PROMETHEUS = {"up", "ALERTS", "process_resident_memory_bytes"}

@@ -2,13 +2,15 @@
 
     for name, text in files(state).items(): …       kustomization.yaml, routes.yaml
 
-They stand beside the overlay that main's `deploy/kubernetes` has for the environment. The weights are those of the
+They stand on the overlay that main's `deploy/kubernetes` has for the environment, whose `host.yaml` says under which
+name it is asked: behind one Traefik the routes of two environments differ in nothing else. The weights are those of the
 file provider. There is no fallback to a warm arm: Traefik's custom resources know no health of a service, and pods that
 are not ready are left out by Kubernetes itself.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ratchet.deploy import traefik
@@ -17,10 +19,22 @@ from ratchet.deploy.state import SLOTS, State
 Resource = dict[str, Any]
 
 API = "traefik.io/v1alpha1"
-WAVE = {"argocd.argoproj.io/sync-wave": "1"}
-"""Argo CD routes to pods once they are ready, not before."""
 PORT = "http"
 """Name of the port of each slot's Service."""
+
+_ROUTING, _LEAVING = ({"argocd.argoproj.io/sync-wave": wave} for wave in ("1", "2"))
+"""Argo CD routes to pods once they are ready (wave 0), and then takes away those that are not asked any more."""
+_NAMED = {
+    "source": {"kind": "ConfigMap", "name": "model-host", "fieldPath": "data.host"},
+    "targets": [
+        {
+            "select": {"kind": "IngressRoute", "name": "model"},
+            "fieldPaths": ["spec.routes.*.match"],
+            "options": {"delimiter": "`", "index": 1},  # what stands between the first two: Host(`…`)
+        }
+    ],
+}
+"""How kustomize puts the overlay's name of the environment into the routes."""
 
 
 def files(state: State) -> dict[str, str]:
@@ -39,9 +53,13 @@ def kustomization(state: State) -> Resource:
         "kind": "Kustomization",
         "resources": [f"../../kubernetes/{state.environment}", "routes.yaml"],
         "images": [_image(f"model-{slot}", arm.image) for slot, arm in arms.items()],
+        "replacements": [_NAMED],
     }
-    empty = [{"name": f"model-{slot}", "count": 0} for slot in SLOTS if slot not in arms]
-    return found | ({"replicas": empty} if empty else {})
+    empty = [slot for slot in SLOTS if slot not in arms]
+    if empty:
+        found["replicas"] = [{"name": f"model-{slot}", "count": 0} for slot in empty]
+        found["patches"] = [{"patch": _leaving(f"model-{slot}")} for slot in empty]
+    return found
 
 
 def routes(state: State) -> list[Resource]:
@@ -72,13 +90,19 @@ def _image(name: str, reference: str) -> Resource:
     return {"name": name, "newName": where, "digest": digest}
 
 
+def _leaving(deployment: str) -> str:
+    """The patch by which a Deployment without pods comes after the routes: until then its pods still answer."""
+    named = {"name": deployment, "annotations": _LEAVING}
+    return json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named})
+
+
 def _service(slot: str) -> Resource:
     return {"name": f"model-{slot}", "kind": "Service", "port": PORT, "serversTransport": "model-arms"}
 
 
 def _rule(paths: tuple[str, ...], service: str) -> Resource:
     return {
-        "match": traefik.matching(paths),
+        "match": f"Host(`host`) && ({traefik.matching(paths)})",
         "kind": "Rule",
         "middlewares": [{"name": "model-again"}],
         "services": [{"name": service, "kind": "TraefikService"}],
@@ -86,4 +110,4 @@ def _rule(paths: tuple[str, ...], service: str) -> Resource:
 
 
 def _resource(kind: str, name: str, spec: Resource) -> Resource:
-    return {"apiVersion": API, "kind": kind, "metadata": {"name": name, "annotations": WAVE}, "spec": spec}
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name, "annotations": _ROUTING}, "spec": spec}
