@@ -51,7 +51,7 @@ def test_an_empty_slot_has_no_pods() -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_is_emptied_goes_last(strategy: Strategy) -> None:
-    """Argo CD waits for the pods of one wave before the next: new pods, then routes, then the pods that had answered."""
+    """Argo CD waits for one wave before the next: new pods, then routes, then the pods that had answered."""
     state = two(strategy)
     waves = {one["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] for one in kubernetes.routes(state)}
     left = [yaml.safe_load(one["patch"]) for one in kubernetes.kustomization(state).get("patches", [])]

@@ -117,7 +117,7 @@ class TestPromtool:
             ("shop-cart-0123456789abcdef0123@kubernetescrd", False),
         ],
     )
-    def test_a_cluster_watches_one_environment(self, router: str, counts: bool) -> None:  # noqa: FBT001
+    def test_a_cluster_watches_one_environment(self, router: str, counts: bool) -> None:
         """Pods of its namespace, and of a shared Traefik what it answered for it: the rules would add up the rest."""
         given = yaml.safe_load((FOLDER / "kubernetes.yml").read_text(encoding="utf-8"))
         model, proxy = given["scrape_configs"]
