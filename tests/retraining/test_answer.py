@@ -39,6 +39,7 @@ QUIET: dict[str, Any] = {"state": "healthy", "action": "none", "sentence": "The 
 DRIFTED = {**QUIET, "state": "watch", "action": "issue", "sentence": "The champion fell."}
 BROKEN = {**QUIET, "state": "broken", "action": "issue", "sentence": "Broken.", "proof": None, "labelled": False}
 BLOCKED = {**BROKEN, "action": "none", "sentence": "Blocked.", "labelled": True}
+FAILED = {**QUIET, "state": "failed", "action": "issue", "sentence": "The stage train fails.", "proof": None}
 UNKNOWN = {**QUIET, "proof": None, "labelled": False}
 
 Answer = Callable[..., list[str]]
@@ -287,10 +288,11 @@ def test_a_look_that_others_have_taken_is_no_proof(yard: Desk, job: Forge, tmp_p
         ("2013-06", QUIET, True),
         ("2013-07", UNKNOWN, False),
         ("2013-07", DRIFTED, False),
+        ("2013-07", FAILED, False),
         ("2013-07", BLOCKED, False),
         ("2013-05", QUIET, False),
     ],
-    ids=["helps", "holds", "holds-by-now", "no-labels", "fell", "blocked", "earlier"],
+    ids=["helps", "holds", "holds-by-now", "no-labels", "fell", "failed", "blocked", "earlier"],
 )
 def test_drift_is_over_when_the_champion_holds_or_retraining_helps(
     yard: Desk, say: Answer, period: str, changes: dict[str, Any], closes: bool
@@ -319,10 +321,23 @@ def test_broken_data_are_one_issue_until_they_are_well(yard: Desk, say: Answer) 
     assert issues(yard) == []
 
 
+def test_a_training_that_failed_is_an_issue_until_one_works(yard: Desk, say: Answer) -> None:
+    """Whatever the challenger comes to; that nothing was trained is no answer."""
+    say("2013-06", **FAILED)
+    (one,) = [one for one in yard.server.state.issues if one.repository == yard.name]
+    assert (one.title, one.labels) == ("No challenger can be trained with 2013-06", ["retraining"])
+
+    say("2013-07", **UNKNOWN)
+    assert len(issues(yard)) == 1
+    say("2013-07", **DRIFTED)
+
+    assert issues(yard) == ["Drift in 2013-07: retraining is not proven to help"]
+
+
 def test_what_others_write_is_no_issue_of_ours(yard: Desk, job: Forge, say: Answer) -> None:
     """Whoever may open issues neither blocks a retraining, nor is overwritten or closed."""
     stranger = yard.client(yard.server.token("eve", role="read"))
-    text = f"{words.broken('2013-06')}\nNothing may be retrained."
+    text = f"{words.mark(words.BROKEN, '2013-06')}\nNothing may be retrained."
     forged = stranger.issue("The data of 2013-06 are broken", text)
 
     say("2013-06", **BROKEN)

@@ -52,7 +52,7 @@ def answer(forge: Forge, folder: Path, deed: Deed) -> list[str]:
     if over:
         return [f"{found.period}: nothing is left to do: {over}"]
     proof = book.append_with(lambda listing: _proof(found, listing, deed.run)) if found.proof else None
-    said = _healed(forge, found)
+    said = _heal(forge, found)
     answered = _answered("none", None)
     if found.action == "pull request":
         told, answered = _propose(forge, found, folder, deed)
@@ -60,9 +60,8 @@ def answer(forge: Forge, folder: Path, deed: Deed) -> list[str]:
     else:
         said += _withdraw(forge, found, deed)
     if found.action == "issue":
-        label = words.LABELS["broken" if found.state == "broken" else "issue"]
-        text = words.issue(found, _run(forge, deed))
-        issue = forge.issue(words.title(found), text, [label], marker=text.partition("\n")[0])
+        mark, labels = words.mark(words.kind_of(found), found.period), [words.LABELS[found.state]]
+        issue = forge.issue(words.title(found), words.issue(found, _run(forge, deed)), labels, mark)
         said.append(f"issue {issue.number}: {issue.title}")
         answered = _answered("issue", issue.number)
     book.append_with(lambda listing: _held(listing, found) or _check(found, deed.run, proof, answered))
@@ -141,7 +140,7 @@ def _propose(forge: Forge, found: Inquiry, folder: Path, deed: Deed) -> tuple[li
     sha = _committed(forge, found, folder, name)
     title, body = words.title(found), words.proposal(found, _run(forge, deed))
     pull = forge.edit_pull(forge.create_pull(title, name, forge.default_branch, body), title, body)
-    forge.label(pull.number, [words.LABELS["pull request"]])
+    forge.label(pull.number, [words.LABELS[found.state]])
     said = [f"pull request {pull.number}: {pull.title}", *_reviewers(forge, pull)]
     earlier, why = (
         [standing[period] for period in standing if period < found.period],
@@ -232,29 +231,40 @@ def _covers(pattern: str, name: str) -> bool:
 # --- the issues ------------------------------------------------------------------------------------------------------
 
 
-def _healed(forge: Forge, found: Inquiry) -> list[str]:
-    """Close what said that the period's data are broken, when they no longer are, and the drift that is no more.
-
-    Drift of a period, or of an earlier one, is no more when a retraining with it is proven to help, or when the
-    champion holds on its labels.
-    """
-    if found.state == "broken" and found.action == "issue":
-        return []
+def _heal(forge: Forge, found: Inquiry) -> list[str]:
+    """Close what checks have said of this period, or of an earlier one, and what is so no more."""
     closed = [
-        (issue.number, f"the data of {found.period} are well")
-        for issue in forge.open_issues(words.BROKEN)
-        if words.period_of(issue.body) == found.period
+        (issue.number, why)
+        for kind, why in _healed(found)
+        for issue in forge.open_issues(kind)
+        if _is_about(words.period_of(issue.body), kind, found.period)
     ]
-    holds = found.labelled and found.state != "broken" and found.action == "none"
-    if holds or found.action == "pull request":
-        closed += [
-            (issue.number, f"{'the champion holds' if holds else 'retraining helps'} in {found.period}")
-            for issue in forge.open_issues(words.DRIFT)
-            if words.period_of(issue.body) <= found.period
-        ]
     for number, _ in closed:
         forge.close_issue(number)
     return [f"issue {number} is closed: {why}" for number, why in closed]
+
+
+def _healed(found: Inquiry) -> list[tuple[str, str]]:
+    """Kinds of issues that come to an end with a check, each with the reason.
+
+    Broken data are well when they can be checked. A failed training is over when one has worked. Drift is over when a
+    retraining is proven to help, or when the champion holds on labels that have come.
+    """
+    over = []
+    if found.action != "issue" or found.state != "broken":
+        over.append((words.BROKEN, f"the data of {found.period} are well"))
+    if found.proof:
+        over.append((words.FAILED, f"a challenger was trained with {found.period}"))
+    if found.action == "pull request":
+        over.append((words.DRIFT, f"retraining helps in {found.period}"))
+    if found.action == "none" and found.labelled and found.state != "broken":
+        over.append((words.DRIFT, f"the champion holds in {found.period}"))
+    return over
+
+
+def _is_about(period: str, kind: str, checked: str) -> bool:
+    """Whether a check speaks of an issue's period: of broken data its own alone, else of all before, too."""
+    return period == checked if kind == words.BROKEN else period <= checked
 
 
 def _run(forge: Forge, deed: Deed) -> str:

@@ -5,7 +5,10 @@ Every text that comes from data goes through a `ratchet.report.Document`, whose 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from ratchet.report import Section, document, markdown
@@ -15,28 +18,30 @@ if TYPE_CHECKING:
     from ratchet.report.document import Block, Text
     from ratchet.retraining.inquiry import Inquiry, Record
 
-BROKEN, DRIFT = "<!-- ratchet: broken data", "<!-- ratchet: drift"
+BROKEN, DRIFT, FAILED = "<!-- ratchet: broken data", "<!-- ratchet: drift", "<!-- ratchet: training failed"
+"""With what the issues of a kind begin."""
 PROPOSES = "retrain/"
 """Beginning of the branches that propose a retraining."""
-LABELS = {"pull request": "retraining", "issue": "drift", "broken": "broken data"}
+LABELS = {"retrain": "retraining", "watch": "drift", "broken": "broken data", "failed": "retraining"}
+"""Of the pull request or the issue, by the state that a check came to."""
 PARAMS, LOCK = "params.yaml", "dvc.lock"
 MOST = 12
 """Checks that are shown."""
 
 
-def broken(period: str) -> str:
-    """With what the issue about a period's broken data begins."""
-    return f"{BROKEN} {period} -->"
+def mark(kind: str, period: str) -> str:
+    """With what the issue of a kind about a period begins."""
+    return f"{kind} {period} -->"
 
 
 def period_of(body: str) -> str:
-    """The period that an issue is about whose text begins with one of these marks."""
-    return body.lstrip().removeprefix(BROKEN).removeprefix(DRIFT).partition("-->")[0].strip()
+    """The period that an issue is about whose text begins with a mark."""
+    return re.sub(f"^({BROKEN}|{DRIFT}|{FAILED})", "", body.lstrip()).partition("-->")[0].strip()
 
 
-def drifted(period: str) -> str:
-    """With what the issue about a period's drift begins."""
-    return f"{DRIFT} {period} -->"
+def kind_of(found: Inquiry) -> str:
+    """The kind of the issue that a check ends in."""
+    return {"broken": BROKEN, "failed": FAILED}.get(found.state, DRIFT)
 
 
 def branch(period: str) -> str:
@@ -48,16 +53,36 @@ def title(found: Inquiry) -> str:
     """Of the pull request or the issue."""
     if found.action == "pull request":
         return f"Retrain with {listed(found.added)}"
-    if found.state == "broken":
-        return f"The data of {found.period} are broken"
-    return f"Drift in {found.period}: retraining is not proven to help"
+    return {
+        BROKEN: f"The data of {found.period} are broken",
+        FAILED: f"No challenger can be trained with {found.period}",
+        DRIFT: f"Drift in {found.period}: retraining is not proven to help",
+    }[kind_of(found)]
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: "2013-05", "2013-05 and 2013-06", "2013-05 to 2013-07"."""
-    if len(names) < 3:
-        return " and ".join(names)
-    return f"{names[0]} to {names[-1]}"
+    """Periods in a sentence: "2013-05", "2013-05 and 2013-06", "2013-05 to 2013-07 and 2013-09"."""
+    runs: list[list[str]] = []
+    for name in names:
+        if runs and _place(runs[-1][-1]) + 1 == _place(name):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    said = [part for run in runs for part in (run if len(run) < 3 else [f"{run[0]} to {run[-1]}"])]
+    return " and ".join([*filter(None, [", ".join(said[:-1])]), *said[-1:]])
+
+
+def _place(period: str) -> float:
+    """Which one it is of all periods of its length; NaN, which no other follows, when its name is another kind of name.
+
+    The job that writes has no pandas, which would know.
+    """
+    if not re.fullmatch(r"\d{4}(Q\d|(-\d\d){1,2})?", period):
+        return math.nan
+    year, *rest = map(int, re.split("[-Q]", period))
+    if len(rest) == 2:
+        return date(year, *rest).toordinal()
+    return year if not rest else (4 if "Q" in period else 12) * year + rest[0]
 
 
 def proposal(found: Inquiry, run: str) -> str:
@@ -84,21 +109,25 @@ def proposal(found: Inquiry, run: str) -> str:
 
 def issue(found: Inquiry, run: str) -> str:
     """The text of the issue: what was found, what to try; it begins with the mark by which it is found again."""
-    mark, advice = (broken(found.period), _MEND) if found.state == "broken" else (drifted(found.period), _TRY)
-    tone: Tone = "bad" if found.state == "broken" else "wait"
+    kind = kind_of(found)
+    tone: Tone = "wait" if kind == DRIFT else "bad"
     tried = (Paragraph(found.proof["sentence"]),) if found.proof else ()
     sections = (
         Section("", (Headline(tone, found.sentence), Paragraph(found.diagnosed), *tried)),
         _evidence(found),
-        Section("What to do", (*map(Paragraph, advice), Paragraph((Link("The run that checked", run), " says more.")))),
+        Section(
+            "What to do",
+            (*map(Paragraph, _ADVICE[kind]), Paragraph((Link("The run that checked", run), " says more."))),
+        ),
     )
-    return f"{mark}\n{markdown.render(document('', sections))}"
+    return f"{mark(kind, found.period)}\n{markdown.render(document('', sections))}"
 
 
 _MEND = (
     "Nothing is retrained, with this period or a later one, until this issue is closed: a model would learn the fault.",
     "Mend the source, or say in data.checks of params.yaml that this is how the data are from now on; then dispatch "
-    "drift.yml with the period. It closes this issue when the data are well. Closing it by hand lets later ones pass.",
+    "drift.yml with the period. It closes this issue when the data are well. Closing it by hand lets later periods "
+    "pass; this one is left out of what they are retrained with.",
 )
 _TRY = (
     "That more of the same makes a better model is not proven, so something else may have to change: a feature that "
@@ -107,6 +136,13 @@ _TRY = (
     "Close this issue when you have decided; the next period is checked in any case. It closes by itself when the "
     "champion holds on the labels of this period or a later one, or when a retraining with them is proven to help.",
 )
+_REPAIR = (
+    "A stage of the pipeline fails with the new periods. To see its whole log, add them to data.periods of params.yaml "
+    "at a desk, and run dvc repro.",
+    "Each new commit of main is another try. This issue closes by itself when a challenger can be trained with this "
+    "period or a later one.",
+)
+_ADVICE = {BROKEN: _MEND, DRIFT: _TRY, FAILED: _REPAIR}
 
 
 def superseded(found: Inquiry, number: int) -> str:
