@@ -28,6 +28,12 @@ def two(champion: Slot, arm: Arm, rest: Arm, share: int = 10) -> State:
     return State("production", "canary", {champion: arm, other(champion): rest}, champion, other(champion), share)
 
 
+def shadow(champion: Slot, arm: Arm, rest: Arm) -> State:
+    """`rest` gets a copy of everything, and answers nobody."""
+    slots = {champion: arm, other(champion): rest}
+    return State("production", "shadow", slots, champion, other(champion), mirror=100)
+
+
 def warm(champion: Slot, arm: Arm, rest: Arm) -> State:
     """Blue-green: `rest` answers when the champion cannot."""
     return State("production", "blue-green", {champion: arm, other(champion): rest}, champion)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy_example import A, B, C, D, Load, Tiny, one, two, warm
+from deploy_example import A, B, C, D, Load, Tiny, one, shadow, two, warm
 from ratchet.deploy import arms
 from ratchet.deploy.apply import Await, Drain, Route, Start, Step, Stop, Watch, pull, read, reconcile, steps
 from ratchet.deploy.arms import Counted, Guard
@@ -68,11 +68,35 @@ class TestSteps:
         ]
 
     def test_where_both_change_the_one_that_answers_goes_on_until_the_other_is_new(self) -> None:
-        """A host that was away for two releases."""
-        found = steps({"blue": A.image, "green": B.image}, two("blue", C, D), answering="blue")
+        """A host that was away for two releases; the warm one may answer in between."""
+        found = steps({"blue": A.image, "green": B.image}, warm("blue", C, D), answering="blue")
 
         assert found == [
             *(Route(BLUE), Drain("green"), Stop("green"), Start("green", D), Await("green", D)),
+            *(Route(GREEN), Drain("blue"), Stop("blue"), Start("blue", C), Await("blue", C)),
+            Route(BOTH),
+        ]
+
+    @pytest.mark.parametrize("desired", [two("blue", C, D), shadow("blue", C, D)])
+    def test_a_challenger_never_answers_for_a_champion_that_is_not_up_yet(self, desired: State) -> None:
+        """The new champion is up in the challenger's slot for the meantime."""
+        assert steps({"blue": A.image}, desired, answering="blue") == [
+            *(Start("green", C), Await("green", C)),
+            *(Route(GREEN), Drain("blue"), Stop("blue"), Start("blue", C), Await("blue", C)),
+            *(Route(BLUE), Drain("green"), Stop("green"), Start("green", D), Await("green", D)),
+            Route(BOTH),
+        ]
+
+    def test_what_was_begun_is_not_begun_again(self) -> None:
+        """The champion is up in the other slot already: an earlier attempt was cut off."""
+        assert steps({"blue": A.image, "green": C.image}, one("blue", C), answering="blue")[:2] == [
+            Await("green", C, is_new=False),
+            Route(GREEN),
+        ]
+
+    def test_a_challenger_that_answered_alone_does_so_until_the_champion_is_up(self) -> None:
+        """Going back to an earlier canary: what was promoted since becomes the challenger again."""
+        assert steps({"blue": A.image, "green": D.image}, two("blue", C, D), answering="green") == [
             *(Route(GREEN), Drain("blue"), Stop("blue"), Start("blue", C), Await("blue", C)),
             Route(BOTH),
         ]
@@ -93,10 +117,11 @@ class TestSteps:
         running = {slot: arm.image for slot, arm in data.draw(st.dictionaries(slots, images)).items()}
         first, second = data.draw(st.permutations([A, B, C, D]))[:2]
         champion = data.draw(slots)
-        desired = data.draw(st.sampled_from([one(champion, first), two(champion, first, second)]))
+        kinds = [two(champion, first, second), shadow(champion, first, second), warm(champion, first, second)]
+        desired = data.draw(st.sampled_from([one(champion, first), *kinds]))
         answering = data.draw(st.sampled_from([None, *SLOTS]))
 
-        world = _World(dict(running), set(running))
+        world = _World(dict(running), set(running), desired, answering)
         for step in steps(running, desired, answering):
             world.do(step)
 
@@ -105,12 +130,21 @@ class TestSteps:
 
 
 class _World:
-    """What would happen to a host: asserts that each step is possible, and that traffic is never without an arm."""
+    """What would happen to a host: asserts that each step is possible, and that traffic is never without an arm.
 
-    def __init__(self, running: dict[Slot, str], routed: set[Slot]) -> None:
-        self.running, self.routed = running, routed
+    A challenger never gets all of it, unless it is what answered before.
+    """
+
+    def __init__(self, running: dict[Slot, str], routed: set[Slot], desired: State, answering: Slot | None) -> None:
+        self.running, self.routed, self.desired = running, routed, desired
+        images = {running[answering]} if answering in running else set(running.values())
+        self.answered = images if len(images) == 1 else set()
         self.ready = set(running)
         self.drained: set[Slot] = set()
+
+    @property
+    def challenger(self) -> str | None:
+        return self.desired.newcomer.image if self.desired.challenger else None
 
     def do(self, step: Step) -> None:
         match step:
@@ -124,6 +158,7 @@ class _World:
             case Route(slots):
                 assert slots
                 assert slots <= self.ready & set(self.running)
+                assert {self.running[slot] for slot in slots} != {self.challenger} - self.answered
                 self.routed, self.drained = set(slots), set()
             case Drain(slot):
                 assert slot not in self.routed
@@ -262,6 +297,16 @@ class TestReconcile:
         assert len(load.answers) > 100
         assert answers(host) == expected
         assert dict(host.running()) == {slot: arm.image for slot, arm in after.arms.items()}
+
+    def test_a_shadow_answers_nobody_while_everything_changes(self, host: Processes) -> None:
+        """Not even while the champion beside it is not up yet."""
+        reconcile(host, one("blue", A))
+        with Load(host.url, [{}], threads=2, pause=0.002) as load:
+            report = reconcile(host, shadow("blue", C, D), answering="blue")
+
+        assert report.is_well
+        assert load.failures() == []
+        assert {answer.body["model"][0] for answer in load.answers} == {"1", "3"}
 
     def test_routes_that_traefik_does_not_take_are_told(self, host: Processes) -> None:
         """The old ones hold."""

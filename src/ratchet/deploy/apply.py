@@ -141,34 +141,21 @@ class Report:
 def steps(running: Mapping[Slot, str], desired: State, answering: Slot | None = None) -> list[Step]:
     """What has to be done so that a host runs a state, in an order in which somebody always answers.
 
-    An arm whose image must change is taken out of the traffic first, while the other slot answers. When nothing of what
-    runs is wanted, the arm that answers now does so until a new one is up in the other slot; that one may be there only
-    for the meantime.
+    An arm that must change is taken out of the traffic first, while the other slot answers. Where that is the champion,
+    whoever answers in the other slot goes on; else that slot is given an arm that may answer everything: the one that
+    is warm, or the champion itself, for the meantime. A challenger gets its share, never more.
 
     Args:
         running: Slot to image, of what runs.
         desired: What must run.
         answering: The champion's slot of the state that was reached last, where that is known.
     """
-    wanted = desired.arms
-    fresh = [slot for slot in wanted if slot not in running]
-    good = {slot for slot in wanted if running.get(slot, wanted[slot].image) == wanted[slot].image}
-    plan: list[Step] = [Start(slot, wanted[slot]) for slot in fresh]
-    plan += [Await(slot, wanted[slot], is_new=slot in fresh) for slot in wanted if slot in good]
-    held = set(running) | set(wanted)
-    if not good:
-        old = answering if answering and answering in running else max(running, key=lambda slot: slot == desired.spare)
-        spare = other(old)
-        if spare in running:
-            plan += [Route(frozenset({old})), Drain(spare), Stop(spare)]
-        plan += _up(spare, wanted.get(spare, desired.answering))
-        good.add(spare)
-        held.add(spare)
-    for slot in [slot for slot in wanted if slot not in good]:
-        plan += [Route(frozenset(good)), Drain(slot), Stop(slot), *_up(slot, wanted[slot])]
-        good.add(slot)
+    wanted, spare = desired.arms, desired.spare
+    plan, beside = _champion(running, desired, answering)
+    if spare in wanted and beside != wanted[spare].image:
+        plan += _put(spare, wanted[spare], beside)
     plan.append(Route(frozenset(wanted)))
-    return plan + [step for slot in sorted(held - set(wanted)) for step in (Drain(slot), Stop(slot))]
+    return plan if spare in wanted or beside is None else [*plan, Drain(spare), Stop(spare)]
 
 
 def reconcile(
@@ -363,8 +350,41 @@ def pull(folder: Path) -> str | None:
     )
 
 
-def _up(slot: Slot, arm: Arm) -> list[Step]:
-    return [Start(slot, arm), Await(slot, arm)]
+def _champion(running: Mapping[Slot, str], desired: State, last: Slot | None) -> tuple[list[Step], str | None]:
+    """What brings the champion up, and the image that the other slot holds then."""
+    wanted, slot, spare = desired.arms, desired.champion, desired.spare
+    if running.get(slot, desired.answering.image) != desired.answering.image:
+        plan = _put(slot, desired.answering, running[slot])
+        if _answering(running, desired, last) == spare:
+            return plan, running[spare]
+        meantime = desired.answering if desired.warm is None else wanted[spare]
+        return _put(spare, meantime, running.get(spare)) + plan, meantime.image
+    fresh = [slot for slot in wanted if slot not in running]
+    looked_at = [slot for slot, arm in wanted.items() if running.get(slot, arm.image) == arm.image]
+    waits = [Await(slot, wanted[slot], is_new=slot in fresh) for slot in looked_at]
+    return [*(Start(slot, wanted[slot]) for slot in fresh), *waits], wanted[
+        spare
+    ].image if spare in fresh else running.get(spare)
+
+
+def _answering(running: Mapping[Slot, str], desired: State, last: Slot | None) -> Slot:
+    """Which of the arms that run answers, where the champion's slot must change: the last champion, if that is known.
+
+    Otherwise the one in the other slot, since the champion's is then new at once; unless it is only a challenger.
+    """
+    if last is not None and last in running:
+        return last
+    spare = desired.spare
+    is_challenger = desired.challenger is not None and running.get(spare) == desired.arms[spare].image
+    return desired.champion if is_challenger or spare not in running else spare
+
+
+def _put(slot: Slot, arm: Arm, held: str | None) -> list[Step]:
+    """What brings an arm into a slot, which holds this image now, while the other slot answers."""
+    if held == arm.image:
+        return [Await(slot, arm, is_new=False)]
+    clear: list[Step] = [Route(frozenset({other(slot)})), Drain(slot), Stop(slot)] if held else []
+    return [*clear, Start(slot, arm), Await(slot, arm)]
 
 
 def _told(state: State, ill: Collection[Slot]) -> str:
