@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pandera.pandas as pa
 import pytest
 
 from ratchet import data, files
-from ratchet.errors import RatchetError
+from ratchet.errors import AbsentError, RatchetError
 from ratchet.params import Checks, Data
 from ratchet.problem import Problem
 
@@ -271,6 +272,68 @@ def test_a_bad_batch_is_an_error(change: Change, message: str) -> None:
 
     assert str(error.value).startswith("2021-01: ")
     assert len(str(error.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize("change", [lambda rows: rows.head(0), lambda _: pd.DataFrame(), lambda rows: rows.iloc[:-36]])
+def test_what_has_not_come_yet_is_told_from_what_is_wrong(change: Change) -> None:
+    """No rows, or the last days missing: whoever waits for a period waits on."""
+    with pytest.raises(AbsentError):
+        trains(change)
+    with pytest.raises(RatchetError) as error:
+        trains(lambda rows: rows.iloc[24:])
+    assert not isinstance(error.value, AbsentError)
+
+
+@pytest.mark.parametrize("private", ["line", "train", "distance"])
+@pytest.mark.parametrize(
+    ("change", "secret"),
+    [
+        (lambda rows: rows.assign(line=777), "777"),
+        (lambda rows: rows.assign(distance="far away"), "far away"),
+        (lambda rows: rows.assign(distance=-777.0), "777"),
+        (lambda rows: pd.concat([rows, rows]), "2021-01-01 1"),
+        (lambda rows: rows.assign(train=-777), "777"),
+    ],
+)
+def test_no_value_of_a_private_column_is_in_an_error(change: Change, secret: str, private: str) -> None:
+    """It may end in a public issue; the rule that is broken and how often are said all the same."""
+    schema = Problem("delays").schema.update_column(private, metadata={"private": True})
+    with pytest.raises(RatchetError, match=r"\(3\d\d rows") as shown:
+        trains(change)
+    with pytest.raises(RatchetError, match=r"\(3\d\d rows") as error:
+        data.ingest(Revised("delays", change, schema), JANUARY, CHECKS)
+
+    assert secret in str(shown.value)
+    rule = str(error.value).partition(": ")[2].partition(":")[0]
+    assert (secret in str(error.value)) == (private not in {rule, "train"})  # the key stands beside other rules
+
+
+def test_a_private_value_is_not_in_what_a_rule_raises() -> None:
+    """Python quotes what it could not take; a rule over columns may quote any of them."""
+    schema = Problem("delays").schema.update_column("line", metadata={"private": True})
+    failing = pa.Check(lambda rows: rows["line"].map(float) > 0, name="is_a_number")
+    for level in ("table", "column"):
+        broken = schema.add_columns({})
+        if level == "table":
+            broken.checks = [failing]
+        else:
+            broken = schema.update_column("line", checks=[pa.Check(lambda line: line.map(float) > 0)])
+        with pytest.raises(RatchetError, match="fails on all 372 rows\n") as error:
+            data.ingest(Revised("delays", schema=broken), JANUARY, CHECKS)
+        assert not {"north", "south", "west"} & set(re.findall(r"\w+", str(error.value)))
+
+
+def test_a_private_label_is_not_in_an_error() -> None:
+    """Neither is a class of it."""
+    schema = Problem("coins").schema.update_column("head", checks=[], metadata={"private": True})
+    with pytest.raises(RatchetError, match="its 20 labels are of another kind; a binary task needs both 0 and 1"):
+        data.ingest(_with_schema(Coins(head=[0, 7] * 10), schema), "p1", CHECKS)
+
+
+def test_whoever_does_not_wait_for_labels_takes_them_as_they_are() -> None:
+    """Those that came first may be of one class, or none may have come."""
+    for labels in ([1, None] * 10, [None] * 20):
+        assert len(data.ingest(Coins(head=labels), "p1", CHECKS, labelled=False).rows) == 20
 
 
 def test_an_unknown_period_is_an_error_of_the_source() -> None:

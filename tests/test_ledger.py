@@ -106,6 +106,32 @@ def test_the_record_is_of_the_look_it_turned_out_to_be() -> None:
     assert (found["run"], found["attempt"], found["head_sha"]) == (345, 1, "c" * 40)
 
 
+def test_a_retraining_that_is_tried_with_more_labels_is_another_look() -> None:
+    """More labels are another holdout of one period, and each try is another chance to be wrong."""
+    tried = ledger.record(
+        "proof",
+        AT,
+        period="2013-05",
+        run=7,
+        model_digest=MODEL,
+        lock_digest="e" * 64,
+        holdout=HOLDOUT,
+        look=1,
+        verdict="hold",
+        hold="cannot tell",
+        improvement={"value": 0.0, "low": None, "high": None},
+        sentence="Hold, cannot tell.",
+        champion={"tag": "model-v1", "digest": "d" * 64},
+    )
+    found = listing(tried)
+
+    assert found.look(OTHER_HOLDOUT, MODEL, "2013-05") == 2
+    assert found.look(HOLDOUT, SECOND, "2013-05") == 2
+    assert found.look(HOLDOUT, MODEL, "2013-05") == 1
+    assert found.look(OTHER_HOLDOUT, MODEL, "2013-06") == 1
+    assert found.look(OTHER_HOLDOUT, MODEL) == 1
+
+
 def test_a_look_beyond_the_judgement_is_refused() -> None:
     """When too many models were judged meanwhile, nothing is recorded and one has to judge again."""
     with pytest.raises(RatchetError, match=r"look 3: the judgement holds 2 verdicts from look 1 on"):

@@ -32,6 +32,8 @@ def findings(performance: str = "holds", *fired: Check) -> Findings:
         (findings("fell"), "hold", "watch", "open issue"),
         (findings("fell"), "block", "watch", "open issue"),
         (findings("fell"), "void", "watch", "open issue"),
+        (findings(), "failed", "failed", "open issue"),
+        (findings("fell"), "failed", "failed", "open issue"),
         (findings("unknown"), None, "healthy", "none"),
         (findings("unknown", INPUT), None, "watch", "none"),
         (findings("unknown", INPUT), "promote", "watch", "none"),
@@ -58,6 +60,13 @@ def test_an_open_issue_about_broken_data_blocks():
 def test_broken_data_are_reported_also_while_an_issue_is_open():
     """The new period has a fault of its own."""
     assert decide(findings("holds", QUALITY), proof=None, blocked_by="Issue 7").action == "open issue"
+
+
+def test_why_nothing_could_be_trained_is_said():
+    """In the decision itself: it is what a person has to look at."""
+    assert decide(findings(), proof=Proof("failed", "The stage train fails.")).sentence.endswith(
+        "The stage train fails."
+    )
 
 
 def test_the_proof_is_part_of_the_reason():

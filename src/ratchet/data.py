@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 from calendar import monthrange
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ratchet import files
-from ratchet.errors import RatchetError
+from ratchet.errors import AbsentError, RatchetError
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -72,13 +72,20 @@ def ingest(problem: Problem, period: str, checks: Checks, *, labelled: bool = Tr
         problem: Whose source and schema.
         period: Its name.
         checks: The bounds.
-        labelled: Whether labels must have come; what looks at drift does not wait for them.
+        labelled: Whether labels must have come, and be those of the task; what looks at drift does not wait for them.
 
     Raises:
-        RatchetError: The batch is wrong as a whole; names the column, the rule, how many rows, and a sample.
+        AbsentError: The source has no rows yet, or its last days are missing.
+        RatchetError: The batch is wrong as a whole; names the column, the rule, how many rows, and a sample, but
+            never a value of a private column.
     """
     schema, key = problem.schema, list(problem.key)
     fetched = problem.fetch(period).reset_index(drop=True)
+    if fetched.empty:
+        raise AbsentError(
+            f"{period}: the batch is empty: the source gave no rows\n"
+            "wait for them, or correct data.periods in params.yaml"
+        )
     _check_shape(period, fetched, schema)
     unreadable = _unreadable(fetched, schema)
     rows = _typed(_without(fetched, unreadable), schema)
@@ -93,11 +100,11 @@ def ingest(problem: Problem, period: str, checks: Checks, *, labelled: bool = Tr
         rows = _without(rows, found)
         faults.append(found)
     broken = pd.concat(faults, ignore_index=True)
-    _check_faults(period, len(fetched), broken, checks)
+    _check_faults(period, len(fetched), broken, checks, problem)
     days = _days(period, clusters(rows, problem))
     _check_days(period, days, checks.gap_days)
-    if labelled or rows[problem.target].notna().any():
-        _check_labels(period, rows[problem.target], problem)
+    if labelled:
+        check_labels(period, rows[problem.target], problem)
     figures = _figures(period, rows, problem.target, broken) | {"days": days}
     return Batch(period, rows.reset_index(drop=True), _quarantine(fetched, broken), figures, _source(fetched))
 
@@ -140,6 +147,30 @@ def check_history(batches: Sequence[Figures], checks: Checks, task: Task) -> Non
             _check_nulls(batch, before, checks.nulls)
             if task == "binary" and batch["labelled"]:
                 _check_label_rate(batch, before, checks.label_rate)
+
+
+def check_labels(period: str, labels: pd.Series[Any], problem: Problem) -> None:
+    """Check the labels of a period, null where there is none.
+
+    Raises:
+        RatchetError: There are none at all, or those of a binary task are not both 0 and 1.
+    """
+    known = labels.dropna()
+    if known.empty:
+        raise RatchetError(
+            f"{period}: {problem.target}: is null in all {len(labels)} rows\n"
+            "labels come later: wait for them, or correct data.periods in params.yaml"
+        )
+    if problem.task == "regression":
+        return
+    values = sorted(float(value) for value in known.unique())
+    if values != [0.0, 1.0]:
+        is_private = _is_private(problem.schema, [problem.target])
+        shown = "of another kind" if is_private else ", ".join(map(str, values[:5]))
+        raise RatchetError(
+            f"{period}: {problem.target}: its {len(known)} labels are {shown}; a binary task needs both 0 and 1\n"
+            "correct the source, or TASK in the schema"
+        )
 
 
 def write(batch: Batch, folder: Path) -> None:
@@ -296,8 +327,11 @@ def _unlawful(rows: pd.DataFrame, schema: pa.DataFrameSchema, key: Sequence[str]
     untried = cases[cases["index"].isna()]
     if not untried.empty:
         case = untried.iloc[0]
+        # What a rule raises may quote what it was tried on: a cell of its column, or any where it compares columns.
+        seen = [case["column"]] if case["schema_context"] == "Column" else schema.columns
+        why = "" if _is_private(schema, seen) else f": {case['failure_case']}"
         raise RatchetError(
-            f"{period}: {case['column']}: {case['check']}: fails on all {len(rows)} rows: {case['failure_case']}\n"
+            f"{period}: {case['column']}: {case['check']}: fails on all {len(rows)} rows{why}\n"
             "correct the schema, or the source"
         )
     on_column, check = cases["schema_context"] == "Column", cases["check"].astype(str)
@@ -353,34 +387,40 @@ def _check_shape(period: str, fetched: pd.DataFrame, schema: pa.DataFrameSchema)
             f"{period}: {name}: the column {what}, in all {len(fetched)} rows\n"
             f"the source gave {', '.join(map(str, fetched.columns))}\ncorrect the source, or the schema"
         )
-    if fetched.empty:
-        raise RatchetError(
-            f"{period}: the batch is empty: the source gave no rows\n"
-            "wait for them, or correct data.periods in params.yaml"
-        )
 
 
-def _check_faults(period: str, fetched: int, faults: pd.DataFrame, checks: Checks) -> None:
+def _check_faults(period: str, fetched: int, faults: pd.DataFrame, checks: Checks, problem: Problem) -> None:
     repeated = faults["rule"] == REPEATED
     for found, name in ((faults[~repeated], "quarantined"), (faults[repeated], "duplicated")):
         count, bound = found["row"].nunique(), getattr(checks, name)
         if count > bound * fetched:
             raise RatchetError(
-                f"{period}: {_worst(found)}\n{count} of {fetched} rows are {name}, at most {bound:.2%} may be: "
+                f"{period}: {_worst(found, problem)}\n"
+                f"{count} of {fetched} rows are {name}, at most {bound:.2%} may be: "
                 f"correct the source, the schema, or data.checks.{name} in params.yaml"
             )
     if faults["row"].nunique() == fetched:
         raise RatchetError(
-            f"{period}: {_worst(faults)}\nnone of {fetched} rows is left: correct the source or the schema"
+            f"{period}: {_worst(faults, problem)}\nnone of {fetched} rows is left: correct the source or the schema"
         )
 
 
-def _worst(faults: pd.DataFrame) -> str:
-    """The rule that most rows break, how many they are, and a sample."""
+def _worst(faults: pd.DataFrame, problem: Problem) -> str:
+    """The rule that most rows break, how many they are, and a sample where none of it is private."""
     counts = faults["rule"].value_counts()
-    values = faults.loc[faults["rule"] == counts.index[0], "value"]
+    rule, rows = str(counts.index[0]), counts.iloc[0]
+    # What stands beside a rule is a cell of its column, or the key or the cluster of the row.
+    if _is_private(problem.schema, [rule.partition(": ")[0], *problem.key, *problem.cluster]):
+        return f"{rule} ({rows} rows)"
+    values = faults.loc[faults["rule"] == rule, "value"]
     sample = ", ".join(dict.fromkeys(f"{value!r:.60}" for value in values.head(100)[:3]))
-    return f"{counts.index[0]} ({counts.iloc[0]} rows, such as {sample})"
+    return f"{rule} ({rows} rows, such as {sample})"
+
+
+def _is_private(schema: pa.DataFrameSchema, names: Iterable[str]) -> bool:
+    """Whether values of any of these columns must not be shown; an error may end in a public log or issue."""
+    columns = schema.columns
+    return any((columns[name].metadata or {}).get("private", False) for name in names if name in columns)
 
 
 def _month(period: str, days: pd.Series[str]) -> tuple[str, str] | None:
@@ -404,29 +444,12 @@ def _days(period: str, days: pd.Series[str]) -> dict[str, Any]:
 
 
 def _check_days(period: str, days: Figures, bound: int) -> None:
-    for name in ("missing_before", "missing_after"):
+    for name, error in (("missing_before", RatchetError), ("missing_after", AbsentError)):  # the last days may yet come
         if days[name] is not None and days[name] > bound:
-            raise RatchetError(
+            raise error(
                 f"{period}: days {days['first']} to {days['last']}: {days[name]} are {name.replace('_', ' ')}, at most "
                 f"{bound} may be\nwait until the period is complete, or correct data.checks.gap_days in params.yaml"
             )
-
-
-def _check_labels(period: str, labels: pd.Series[Any], problem: Problem) -> None:
-    known = labels.dropna()
-    if known.empty:
-        raise RatchetError(
-            f"{period}: {problem.target}: is null in all {len(labels)} rows\n"
-            "labels come later: wait for them, or correct data.periods in params.yaml"
-        )
-    if problem.task == "regression":
-        return
-    values = sorted(float(value) for value in known.unique())
-    if values != [0.0, 1.0]:
-        raise RatchetError(
-            f"{period}: {problem.target}: its {len(known)} labels are {', '.join(map(str, values[:5]))}; "
-            "a binary task needs both 0 and 1\ncorrect the source, or TASK in the schema"
-        )
 
 
 def _figures(period: str, rows: pd.DataFrame, target: str, faults: pd.DataFrame) -> dict[str, Any]:

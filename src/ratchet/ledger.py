@@ -158,6 +158,12 @@ def models(paths: Collection[str], holdout: str) -> frozenset[str]:
     return frozenset(path.split("/")[2] for path in paths if path.startswith(folders))
 
 
+def tried(paths: Collection[str], period: str) -> frozenset[tuple[str, str]]:
+    """Holdouts and models of the retrainings that were tried on a period, by the first digits of their digests."""
+    parts = (path.split("/") for path in paths if path.startswith("proofs/"))
+    return frozenset((holdout, model) for _, holdout, model, name in parts if name.rpartition("-")[0] == period)
+
+
 def checked(entry: Any, where: str = "record") -> Record:
     """The record itself, when it has the shape of `record.schema.json`.
 
@@ -209,12 +215,20 @@ class Listing:
             raise RatchetError(f"{where}: is not valid JSON: {error}") from error
         return checked(content, where)
 
-    def look(self, holdout: str, model: str) -> int:
-        """Which distinct model this is (or would be) that the holdout judges: one that was judged keeps its look."""
+    def look(self, holdout: str, model: str, period: str | None = None) -> int:
+        """Which distinct model this is (or would be) that the holdout judges: one that was judged keeps its look.
+
+        Args:
+            holdout: Names the rows.
+            model: Its digest.
+            period: Of a retraining that is tried on it: what was tried on the same period with fewer of its labels,
+                which was another holdout, counts as well.
+        """
         known = self._chosen(lambda path: path.startswith(tuple(judged_in(folder, holdout, model) for folder in LOOKS)))
         if known:
             return int(known[0]["look"])
-        return len(models(self.entries, holdout)) + 1
+        others = {one for one in tried(self.entries, period) if one[0] != holdout[:DIGITS]} if period else ()
+        return len(models(self.entries, holdout)) + len(others) + 1
 
     def verdicts(self, pull_request: int) -> list[Record]:
         """The verdicts about a pull request, oldest first."""
@@ -232,9 +246,9 @@ class Listing:
         """All retrainings that were tried, oldest first."""
         return self._records("proofs/")
 
-    def checks(self, period: str | None = None) -> list[Record]:
-        """The drift checks of a period, or of all, oldest first."""
-        return self._records(f"checks/{period}/" if period else "checks/")
+    def checks(self, period: str) -> list[Record]:
+        """The drift checks of a period, oldest first."""
+        return self._records(f"checks/{period}/")
 
     def acceptances(self) -> list[Record]:
         """All acceptances, oldest first."""
@@ -303,9 +317,9 @@ class Ledger:
         self._head = head = self._forge.branch(BRANCH)
         return Listing(head, self._forge.tree(head) if head else {}, self._fetch)
 
-    def look(self, holdout: str, model: str) -> int:
-        """Which distinct model this is (or would be now) that the holdout judges."""
-        return self.listing().look(holdout, model)
+    def look(self, holdout: str, model: str, period: str | None = None) -> int:
+        """Which distinct model this is (or would be now) that the holdout judges; see `Listing.look`."""
+        return self.listing().look(holdout, model, period)
 
     def append(self, entry: Mapping[str, Any]) -> Record:
         """Add a record; like `append_with`."""

@@ -36,7 +36,8 @@ class Log:
 
     Attributes:
         frame: The key's columns, `id`, `model`, `at` (UTC), `score`, `decision`; shape (n, key + 5).
-        unreadable: Lines that are no prediction: torn by a crash, or of another program.
+        unreadable: Lines that are no prediction: torn by a crash, of another program, or with a key or a score of
+            another type than the problem's.
         keyless: Predictions that lack a column of the key, which cannot be joined with anything.
     """
 
@@ -74,7 +75,7 @@ def read(url: str, problem: Problem) -> Log:
         problem: Whose key is looked for.
 
     Raises:
-        RatchetError: The key can never be found in a log, there is no log, or it holds values of another type.
+        RatchetError: The key can never be found in a log, or there is no log.
     """
     _check_key(problem)
     try:
@@ -106,14 +107,18 @@ def known(sources: Sequence[str], problem: Problem) -> pd.DataFrame:
     return pd.concat(frames).dropna().drop_duplicates(list(problem.key), ignore_index=True)
 
 
+def newest(log: Log, problem: Problem) -> pd.DataFrame:
+    """The newest prediction of each key and model, by when it was asked and then by its id."""
+    ordered = log.frame.sort_values(["at", "id"], kind="stable")
+    return ordered.drop_duplicates([*problem.key, "model"], keep="last")
+
+
 def join(log: Log, labels: pd.DataFrame, problem: Problem) -> Outcomes:
     """The newest prediction of each key and model, with its label where it is known."""
-    key = list(problem.key)
-    ordered = log.frame.sort_values(["at", "id"], kind="stable")
-    newest = ordered.drop_duplicates([*key, "model"], keep="last")
-    labelled = newest.merge(labels, on=key, how="left", validate="many_to_one")
+    key, found = list(problem.key), newest(log, problem)
+    labelled = found.merge(labels, on=key, how="left", validate="many_to_one")
     rows = labelled.sort_values(["model", *key], ignore_index=True)[[*key, *ANSWER, "label"]]
-    return Outcomes(rows, len(ordered) - len(newest), log)
+    return Outcomes(rows, len(log.frame) - len(found), log)
 
 
 def told(found: Outcomes, problem: Problem) -> str:
@@ -137,6 +142,7 @@ class _Reader:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._kinds = {name: _kind(problem, name) for name in problem.key}
         self.unreadable = self.keyless = 0
 
     def frame(self, lines: Sequence[bytes]) -> pd.DataFrame:
@@ -159,7 +165,7 @@ class _Reader:
         try:
             entry = orjson.loads(line)
             answer = _answer(entry)
-            key = [entry["inputs"].get(name) for name in self._problem.key]
+            key = [_cell(entry["inputs"].get(name), kind) for name, kind in self._kinds.items()]
         except (ValueError, KeyError, TypeError, AttributeError):
             self.unreadable += 1
             return None
@@ -171,9 +177,27 @@ class _Reader:
 
 def _answer(entry: Any) -> tuple[str, str, datetime, float, bool | None]:
     at = datetime.fromisoformat(entry["at"])
-    if at.tzinfo is None or not isinstance(entry["decision"], bool | None):
+    score = _cell(entry["score"], "float64")
+    if at.tzinfo is None or score is None or not isinstance(entry["decision"], bool | None):
         raise ValueError
-    return str(entry["id"]), str(entry["model"]), at, float(entry["score"]), entry["decision"]
+    return str(entry["id"]), str(entry["model"]), at, float(score), entry["decision"]
+
+
+def _cell(value: Any, kind: str) -> Any:
+    """A value of a log in the type of its column; null stays null.
+
+    Raises:
+        ValueError: It is of another type.
+    """
+    if value is None or (kind == "str" and isinstance(value, str)):
+        return value
+    if kind == "str" or isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise ValueError
+    if kind == "float64":
+        return float(value)
+    if value != int(value) or not -(2**63) <= value < 2**63:
+        raise ValueError
+    return int(value)
 
 
 def _lines(system: fsspec.AbstractFileSystem, path: str) -> Iterator[bytes]:

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ratchet.drift.findings import Findings
 
-State = Literal["healthy", "watch", "retrain", "broken"]
+State = Literal["healthy", "watch", "retrain", "broken", "failed"]
 Action = Literal["none", "prove", "open pull request", "open issue"]
-Verdict = Literal["promote", "hold", "block", "void"]
+Verdict = Literal["promote", "hold", "block", "void", "failed"]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The verdict on a challenger that was trained on the new periods: word and sentence of `verdict.json`."""
+    """The verdict on a challenger that was trained on the new periods: word and sentence of `verdict.json`.
+
+    The word "failed" is none of the gate: the pipeline made no challenger, and the sentence says why.
+    """
 
     verdict: Verdict
     sentence: str
@@ -61,7 +64,7 @@ def decide(findings: Findings, *, proof: Proof | None, blocked_by: str | None = 
         sentence = f"{blocked_by} says that data are broken; nothing is retrained until it is closed."
         return Decision("broken", "none", sentence, why)
     if findings.performance == "unknown":
-        sentence = "Whether retraining helps cannot be proven before the labels have come."
+        sentence = "Whether retraining helps cannot be proven before the labels suffice."
         return Decision(_state(findings), "none", sentence, why)
     if proof is None:
         sentence = "The labels have come: train a challenger on them and have it judged."
@@ -73,6 +76,9 @@ def _proven(findings: Findings, proof: Proof, why: str) -> Decision:
     if proof.verdict == "promote":
         sentence = "Retraining is proven to help: a pull request carries it."
         return Decision("retrain", "open pull request", sentence, why)
+    if proof.verdict == "failed":
+        sentence = f"No challenger can be trained, so nothing is proven: it needs a person. {proof.sentence}"
+        return Decision("failed", "open issue", sentence, why)
     if findings.performance == "fell":
         sentence = f"The champion fell, and retraining is not proven to help ({proof.verdict}): it needs a person."
         return Decision("watch", "open issue", sentence, why)

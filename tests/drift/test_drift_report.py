@@ -8,7 +8,7 @@ import pytest
 from drift_example import COINS, OPTIONS, examined, throws
 
 from ratchet import policy
-from ratchet.drift import report
+from ratchet.drift import Logged, Operations, report
 from ratchet.errors import RatchetError
 from ratchet.report import markdown, page
 
@@ -36,7 +36,28 @@ def test_a_report_on_a_sample_says_so():
     options = replace(OPTIONS, sample=1000)
     found = examined(NOW, options=options)
     text = markdown.render(report.report("2021-03", found, policy.decide(found, proof=None), options))
-    assert "a seeded sample of 1,000 of 2,800 labelled rows" in text
+    assert "a seeded sample of 1,000 of 2,800 rows, 1,000 of them with a label" in text
+    assert "Performance and its estimate" in text
+
+
+def test_an_estimate_on_a_sample_says_so():
+    """There is no label, and still not all rows were looked at for it."""
+    options = replace(OPTIONS, sample=1000)
+    found = examined(NOW.assign(head=float("nan")), options=options)
+    text = markdown.render(report.report("2021-03", found, policy.decide(found, proof=None), options))
+    assert "a seeded sample of 1,000 of 2,800 rows, 0 of them with a label" in text
+
+
+def test_what_the_service_could_not_tell_is_said():
+    """Although it fires nothing."""
+    known = Operations(fault="prometheus: does not answer", log=Logged(rows=2800, answered=70, unreadable=3))
+    found = examined(NOW, operations=known)
+    text = markdown.render(report.report("2021-03", found, policy.decide(found, proof=None), OPTIONS))
+
+    assert found.fired == ()
+    assert "prometheus: does not answer" in text
+    assert "answered 70 of 2,800 rows: too few, so the champion has scored the period anew." in text
+    assert "3 lines of the log are no prediction" in text
 
 
 def test_evidentlys_page_says_what_it_is_made_of(monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from drift_example import COINS, DELAYS, OPTIONS, examined, judged, reference, scores, throws
 
 from ratchet import drift
-from ratchet.drift import Judged, Operations, Quality
+from ratchet.drift import Check, Judged, Operations, Quality
 from ratchet.errors import RatchetError
 
 NOW = throws(28, seed=5)
@@ -109,7 +109,7 @@ def test_an_empty_partition_among_others_is_nothing():
     found = drift.examine(
         COINS, reference(), [NOW.iloc[:0], NOW], [np.array([]), scores(NOW)], judged=judged(), options=OPTIONS
     )
-    assert found.plain() == examined(NOW).plain()
+    assert found == examined(NOW)
 
 
 def test_scores_that_move_alone_are_no_input():
@@ -136,7 +136,7 @@ def test_a_private_value_is_never_named(monkeypatch):
 
     check = next(check for check in found.fired if check.name == "input:metal")
     assert "its largest bin went from" in check.sentence
-    assert "secret" not in json.dumps(found.plain()) + str(found)
+    assert "secret" not in json.dumps(found.records()) + str(found)
     assert "gold" not in str(found)
 
 
@@ -188,12 +188,43 @@ def test_scores_that_do_not_fit_are_an_error():
         examined(NOW, scores=[scores(NOW)[1:]])
 
 
-def test_the_record_is_small_and_plain():
-    """JSON without NaN; what fired in full, and a figure for each check."""
+def test_the_record_is_plain_and_begins_with_what_fired():
+    """JSON without NaN."""
     found = examined(NOW.assign(metal="tin"))
-    plain = json.loads(json.dumps(found.plain(), allow_nan=False))
+    held = json.loads(json.dumps(found.records(), allow_nan=False))
 
-    assert plain["diagnosis"]["name"] == "inputs moved, performance holds"
-    assert [check["name"] for check in plain["fired"]] == ["input:metal"]
-    assert plain["figures"]["quality:rows"] == 1.0
-    assert len(json.dumps(plain)) < 5_000
+    assert [check["name"] for check in held if check["fires"]] == [held[0]["name"]] == ["input:metal"]
+    assert {check["name"]: check["value"] for check in held}["quality:rows"] == 1.0
+    assert len(held) == len(found.checks)
+
+
+def test_the_record_of_a_wide_table_is_what_the_ledger_takes():
+    """Texts are clipped, and of very many checks those stay that fire."""
+    long = Check(f"input:{'x' * 300}", "input", 0.5, "at most 0.1", fires=True, sentence="so far " * 2000)
+    found = replace(examined(NOW), checks=(*[replace(long, fires=False)] * 600, long))
+    held = found.records()
+
+    assert len(held) == 500
+    assert [check["fires"] for check in held] == [True] + [False] * 499
+    assert (len(held[0]["name"]), len(held[0]["sentence"])) == (200, 600)
+
+
+def test_scores_of_the_holdout_alone_have_a_threshold_of_their_own():
+    """Their days are fewer than those of the inputs; of too few days nothing can be told."""
+    older, newer = (throws(days, first=first, seed=1) for days, first in ((60, "2021-01-01"), (12, "2021-03-10")))
+    of = drift.reference.build(COINS, [older, newer], [None, scores(newer)])
+    few = drift.reference.build(COINS, [older, newer.iloc[:400]], [None, scores(newer.iloc[:400])])
+    halved = [scores(NOW) / 4]
+
+    assert names(examined(NOW, reference=of)) == []
+    assert "prediction:score" in names(examined(NOW, reference=of, scores=halved))
+    assert "prediction:score" not in [check.name for check in examined(NOW, reference=few, scores=halved).checks]
+
+
+def test_half_of_the_labels_prove_nothing_whatever_they_are():
+    """They come in some order: those that are there may be of one class, and are a sample of nothing."""
+    early = NOW.assign(head=NOW["head"].where((NOW["head"] == 1) | (NOW["throw"] % 2 == 0)))
+    found = examined(early)
+
+    assert (found.diagnosis.name, found.performance, found.broken) == ("too few labels", "unknown", False)
+    assert "90.0 % are needed" in found.diagnosis.sentence

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -79,9 +77,3 @@ def test_what_looks_the_same_is_the_same_text():
     """No row is lost in a column of objects, and none is made up in one of categories."""
     assert of([1, "1", "2", None], "object").counts == {"1": 2, "2": 1}
     assert summary.of_values(pd.Series(pd.Categorical(["a"], categories=["a", "b"]))).counts == {"a": 1}
-
-
-def test_a_summary_can_be_stored():
-    """What is read back is what was written."""
-    for found in (of([1.5, -2.0, None], "float64"), of(["b", "a", None], "str")):
-        assert summary.column(json.loads(json.dumps(found.plain()))) == found

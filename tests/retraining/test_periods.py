@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import islice
 
 import pytest
 
 from ratchet.errors import RatchetError
-from ratchet.retraining.periods import after, following, through
+from ratchet.retraining.periods import after, following, is_over, through
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,20 @@ from ratchet.retraining.periods import after, following, through
 def test_periods_are_as_long_as_their_names_say(period: str, then: str) -> None:
     """Months, days, quarters, years."""
     assert following(period) == then
+
+
+@pytest.mark.parametrize(
+    ("period", "today", "over"),
+    [
+        ("2013-04", date(2013, 4, 30), False),
+        ("2013-04", date(2013, 5, 1), True),
+        ("2013-04-30", date(2013, 4, 30), False),
+        ("2013Q2", date(2013, 7, 1), True),
+    ],
+)
+def test_a_period_is_over_when_its_last_day_is(period: str, today: date, over: bool) -> None:
+    """Rows of that day may still come while it lasts."""
+    assert is_over(period, today) is over
 
 
 @pytest.mark.parametrize("name", ["batch-7", "", "2013-13", "2013-4"])

@@ -1,6 +1,6 @@
 """Drift: is the newest period still like the ones the champion was judged on, and does it still serve?
 
-    reference = drift.reference.build(problem, frames, scores)      # once a champion
+    reference = drift.reference.build(problem, frames, scores)      # once a champion; scores of its holdout
     findings = drift.examine(problem, reference, frames, scores, judged=judged, options=options)
     decision = policy.decide(findings, proof=None)
 
@@ -10,7 +10,7 @@ Pure: frames and scores in, plain values out, partition by partition, so that me
 from ratchet.drift import reference
 from ratchet.drift.examination import examine
 from ratchet.drift.findings import Check, Diagnosis, Findings
-from ratchet.drift.options import DriftOptions, Judged, Operations, Quality
+from ratchet.drift.options import DriftOptions, Judged, Logged, Operations, Quality
 from ratchet.drift.reference import Reference
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "DriftOptions",
     "Findings",
     "Judged",
+    "Logged",
     "Operations",
     "Quality",
     "Reference",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,15 +89,6 @@ class Bins:
         if at == len(self.edges):
             return f"above {self.edges[-1]:g}"
         return f"{self.edges[at - 1]:g} to {self.edges[at]:g}"
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON-able values; `read` reads it back."""
-        return {"kind": self.kind, "bits": self.bits, "edges": list(self.edges), "texts": list(self.texts)}
-
-    @classmethod
-    def read(cls, plain: Mapping[str, Any]) -> Bins:
-        """What `plain` wrote."""
-        return cls(plain["kind"], plain["bits"], tuple(plain["edges"]), tuple(plain["texts"]))
 
     def _at(self, values: npt.NDArray[Any], kind: Kind, bits: int) -> npt.NDArray[np.intp]:
         """The bin of each different value, shape (k,), of a column of that kind with so many bits left."""

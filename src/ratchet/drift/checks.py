@@ -11,7 +11,7 @@ from ratchet import metrics
 from ratchet.drift import distance, threshold
 from ratchet.drift.findings import Check
 from ratchet.drift.observation import Observation
-from ratchet.drift.options import DriftOptions, Operations, Quality
+from ratchet.drift.options import DriftOptions, Logged, Operations, Quality
 from ratchet.drift.reference import INPUT, SCORE, Reference, Tracked
 from ratchet.drift.summary import EXACT, Column, Floats
 from ratchet.report.document import count, number, percent
@@ -41,15 +41,33 @@ def moved(reference: Reference, seen: Observation, options: DriftOptions) -> Ite
 
 
 def operations(given: Operations, options: DriftOptions) -> Iterator[Check]:
-    """What Prometheus knows of the service."""
+    """What Prometheus and the prediction log know of the service. That they know nothing fires nothing."""
+    if given.log is not None:
+        yield _log(given.log)
+    if given.fault is not None or given.requests == 0:
+        sentence = given.fault or "Prometheus knows of no requests in the period."
+        yield Check("operations:prometheus", "operations", None, None, fires=False, sentence=sentence)
     if given.p99_milliseconds is not None:
         value, most = given.p99_milliseconds, options.p99_milliseconds
-        sentence = f"99 of 100 requests took at most {number(value)} ms, of {count(given.requests)}."
+        sentence = f"99 of 100 requests took at most {number(value)} ms, of {count(given.requests or 0)}."
         yield Check("operations:p99", "operations", value, f"at most {number(most)} ms", value > most, sentence)
     if given.error_rate is not None:
         value, most = given.error_rate, options.error_rate
-        sentence = f"{percent(value)} of {count(given.requests)} requests failed."
+        sentence = f"{percent(value)} of {count(given.requests or 0)} requests failed."
         yield Check("operations:errors", "operations", value, f"at most {percent(most)}", value > most, sentence)
+
+
+def _log(given: Logged) -> Check:
+    share = given.answered / given.rows if given.rows else 0.0
+    said = f"The service has answered {count(given.answered)} of {count(given.rows)} rows"
+    if given.fault is not None:
+        sentence = f"The prediction log tells nothing, so the champion has scored the period anew: {given.fault}"
+    elif given.counts:
+        sentence = f"{said}: what it answered is checked, and the rest was scored anew."
+    else:
+        sentence = f"{said}: too few, so the champion has scored the period anew."
+    torn = f" {count(given.unreadable)} lines of the log are no prediction of such rows." if given.unreadable else ""
+    return Check("operations:log", "operations", metrics.rounded(share), None, fires=False, sentence=sentence + torn)
 
 
 def _of_ingestion(given: Quality, options: DriftOptions) -> Iterator[Check]:

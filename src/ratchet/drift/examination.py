@@ -46,7 +46,7 @@ def examine(  # noqa: PLR0913  # each is a fact of its own
             absent) where it has not come.
         scores: The champion's scores of the same rows, one array a frame; None when it cannot score them.
         judged: The champion's judged holdout; None tells nothing about performance.
-        operations: What Prometheus knows of the period.
+        operations: What is known of the service in the period.
         quality: What ingestion found out about the batch.
         options: The bounds.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ratchet.report.document import plain
@@ -19,10 +19,10 @@ Name = Literal[
     "too few labels",
 ]
 
-MOST = 40
-"""Checks that a record holds in full, and figures of others that it names; the rest is counted."""
+MOST = 500
+"""Checks that a record holds."""
 
-_SENTENCE = 600
+_NAME, _SENTENCE = 200, 600
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class Findings:
         rows: Rows of the period.
         clusters: Clusters of the period.
         labelled: Rows whose label has come.
-        sampled: Rows that figures of ranks (AUC, calibration, slices) were computed on; all labelled ones, unless
-            those are more than `DriftOptions.sample`.
+        sampled: Labelled rows that performance, calibration and slices were computed on: all, unless the period has
+            more rows than `DriftOptions.sample`.
         checks: In the order a reader meets them.
         performance: Of the primary metric, once labels have come.
         diagnosis: In words.
-        metrics: Every metric of the labelled rows (of the sample, if they are many) by name, rounded; empty without
+        metrics: Every metric of the labelled rows (of the sample, if there is one) by name, rounded; empty without
             labels.
     """
 
@@ -115,22 +115,18 @@ class Findings:
         told = [check.default_fires for check in self.checks if check.kind == "input"]
         return sum(map(bool, told)) >= len(told) / 2 and bool(told)
 
-    def plain(self) -> dict[str, Any]:
-        """JSON-able values for the ledger: what fired in full, at most `MOST` checks of it, and the figures of all."""
-        fired = [asdict(check) | {"sentence": plain(check.sentence, _SENTENCE)} for check in self.fired]
-        return {
-            "first": self.first,
-            "last": self.last,
-            "rows": self.rows,
-            "clusters": self.clusters,
-            "labelled": self.labelled,
-            "sampled": self.sampled,
-            "performance": self.performance,
-            "inputs_moved": self.inputs_moved,
-            "broken": self.broken,
-            "diagnosis": {"name": self.diagnosis.name, "sentence": plain(self.diagnosis.sentence, 2 * _SENTENCE)},
-            "metrics": dict(self.metrics),
-            "checks": len(self.checks),
-            "fired": fired[:MOST],
-            "figures": {check.name: check.value for check in self.checks[:MOST]},
-        }
+    def records(self) -> list[dict[str, Any]]:
+        """JSON-able values for the ledger: at most `MOST` checks, those that fire first, their texts clipped."""
+        ordered = sorted(self.checks, key=lambda check: not check.fires)[:MOST]
+        return [
+            {
+                "name": plain(check.name, _NAME),
+                "kind": check.kind,
+                "value": check.value,
+                "bound": check.bound,
+                "fires": check.fires,
+                "estimated": check.estimated,
+                "sentence": plain(check.sentence, _SENTENCE),
+            }
+            for check in ordered
+        ]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ratchet.errors import RatchetError
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -32,7 +30,7 @@ class DriftOptions:
         slice_rows: Smaller slices are not judged.
         calibration_slope: Range outside of which a proven slope fires (binary tasks).
         calibration_intercept: Largest size of the intercept in logits, likewise.
-        rows: Range of rows a cluster, relative to the reference's mean.
+        rows: Range of rows a cluster, relative to the reference's mean; in a check that of data.checks.rows.
         nulls: Largest rise of a column's share of nulls above the highest of any of the reference's windows.
         quarantined: Largest share of rows set aside.
         duplicated: Largest share of repeated rows.
@@ -50,7 +48,7 @@ class DriftOptions:
     metric: str = "log_loss"
     fall: float = 0.01
     level: float = 0.025
-    labelled: float = 0.5
+    labelled: float = 0.9
     label_clusters: int = 7
     slice_fall: float = 0.05
     slice_rows: int = 500
@@ -83,12 +81,41 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Operations:
-    """What Prometheus knows of the period; None where it knows nothing."""
+class Logged:
+    """What the service's prediction log has of the period.
 
-    requests: int
+    Attributes:
+        rows: Rows of the period.
+        answered: Those of them that the champion has answered.
+        counts: What was answered is checked, not what would be: there is enough of it.
+        unreadable: Lines of the log, of whatever period, that are no prediction of the problem's rows.
+        fault: Why the log tells nothing, in words.
+    """
+
+    rows: int
+    answered: int = 0
+    counts: bool = False
+    unreadable: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What is known of the service in the period.
+
+    Attributes:
+        requests: That Prometheus has counted; None where none is asked.
+        p99_milliseconds: Latency at the 99th percentile; None where Prometheus knows none.
+        error_rate: Share of requests that failed, likewise.
+        fault: Why Prometheus tells nothing, in words.
+        log: What the prediction log has; None where none is read.
+    """
+
+    requests: int | None = None
     p99_milliseconds: float | None = None
     error_rate: float | None = None
+    fault: str | None = None
+    log: Logged | None = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +142,3 @@ class Quality:
         known = [gap for gap in gaps if gap is not None]
         broken = figures["quarantined"] - figures["duplicated"]
         return cls(broken / fetched, figures["duplicated"] / fetched, max(known) if known else None)
-
-    @classmethod
-    def of_error(cls, error: RatchetError) -> Quality:
-        """Of a batch that ingestion refused."""
-        return cls(fault=str(error))

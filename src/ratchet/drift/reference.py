@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ class Tracked:
     Attributes:
         total: Its values in the whole reference.
         bins: How they are binned.
-        daily: Rows of each bin in each cluster, shape (clusters, bins), clusters in order of time.
+        daily: Rows of each bin in each cluster, shape (clusters, bins), clusters in order of time; of the scores
+            those clusters only that have some.
         private: Its values must not be named to others.
     """
 
@@ -58,42 +59,16 @@ class Reference:
         """The columns that are inputs."""
         return tuple(name.removeprefix(INPUT) for name in self.tracked if name.startswith(INPUT))
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON-able values; `read` reads it back. It holds values of private columns, so it is no record."""
-        return {
-            "clusters": list(self.clusters),
-            "rows": self.rows.tolist(),
-            "tracked": {
-                name: {
-                    "total": found.total.plain(),
-                    "bins": found.bins.plain(),
-                    "daily": found.daily.tolist(),
-                    "private": found.private,
-                }
-                for name, found in self.tracked.items()
-            },
-        }
 
-
-def read(plain: Mapping[str, Any]) -> Reference:
-    """What `Reference.plain` wrote."""
-    tracked = {
-        name: Tracked(
-            summary.column(found["total"]), Bins.read(found["bins"]), np.array(found["daily"]), found["private"]
-        )
-        for name, found in plain["tracked"].items()
-    }
-    return Reference(tuple(plain["clusters"]), np.array(plain["rows"]), tracked)
-
-
-def build(problem: Problem, frames: Iterable[pd.DataFrame], scores: Iterable[Floats] | None = None) -> Reference:
+def build(problem: Problem, frames: Iterable[pd.DataFrame], scores: Iterable[Floats | None] | None = None) -> Reference:
     """Summarise the reference, in two passes: the values in all make the bins, then the bins are counted by cluster.
 
     Args:
         problem: Says which columns are inputs and which are the clusters.
         frames: Raw rows in any number of partitions; read twice, so no iterator.
         scores: The champion's scores of the same rows, one array a frame, also read twice. Scores of rows that it
-            was trained on are more extreme than those of any other: give those of its holdout. None leaves them out.
+            was trained on are more extreme than those of any other: give those of its holdout, and None for other
+            frames. None instead of all leaves scores out.
 
     Raises:
         RatchetError: There are no rows, a column is missing, scores do not fit the rows, or an iterator was given.
@@ -127,11 +102,13 @@ def _daily(
     for frame in frames:
         groups, names = pd.factorize(data.clusters(frame, problem))
         for column, found in bins.items():
+            if column not in frame:  # the scores of rows that the champion was trained on
+                continue
             for day, rows in zip(names, found.by_group(frame[column], groups, len(names)), strict=True):
                 held = days.setdefault(str(day), {})
                 held[column] = held[column] + rows if column in held else rows
     clusters = tuple(sorted(days))
-    return clusters, {column: np.stack([days[day][column] for day in clusters]) for column in bins}
+    return clusters, {c: np.stack([days[day][c] for day in clusters if c in days[day]]) for c in bins}
 
 
 def inputs(problem: Problem) -> list[str]:
@@ -143,8 +120,8 @@ def inputs(problem: Problem) -> list[str]:
     ]
 
 
-def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats] | None) -> Iterator[pd.DataFrame]:
-    """Frames that are not empty, each with its scores in the column `prediction:score`.
+def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats | None] | None) -> Iterator[pd.DataFrame]:
+    """Frames that are not empty, each with its scores, where it has some, in the column `prediction:score`.
 
     Raises:
         RatchetError: There are not as many scores as rows, or one is not a finite number.
@@ -154,6 +131,9 @@ def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats] | None) -> I
         return
     try:
         for frame, values in zip(frames, scores, strict=True):
+            if values is None:
+                yield from [frame] if len(frame) else []
+                continue
             found = np.asarray(values, dtype=np.float64)
             if found.shape != (len(frame),):
                 raise RatchetError(f"scores have shape {found.shape}; one per row would be ({len(frame)},)")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ratchet.policy import Decision
     from ratchet.problem import Problem
 
-TONES: dict[str, Tone] = {"healthy": "good", "watch": "wait", "retrain": "busy", "broken": "bad"}
+TONES: dict[str, Tone] = {"healthy": "good", "watch": "wait", "retrain": "busy", "broken": "bad", "failed": "bad"}
 
 MOST = 60
 """Checks that a table shows; those that fire come first."""
@@ -108,7 +108,9 @@ def _section(title: str, kinds: Sequence[str], checks: Sequence[Check]) -> Secti
     table = Table((*columns, Column("Evidently's default")) if default else columns, rows)
     rest = len(chosen) - MOST
     more = (Paragraph(f"{rest} more did not fire, or are beyond what a page holds."),) if rest > 0 else ()
-    return Section(title, (table, *more), folded=not any(check.fires for check in chosen))
+    # Of the service also what fires nothing is said: where scores come from, and what could not be asked.
+    told = _sentences([check for check in chosen if check.kind == "operations" and not check.fires])
+    return Section(title, (table, *more, *told), folded=not any(check.fires for check in chosen))
 
 
 def _row(check: Check, *, default: bool) -> tuple[Text, ...]:
@@ -131,9 +133,10 @@ def _metrics(findings: Findings) -> tuple[Table, ...]:
 
 def _method(findings: Findings, options: DriftOptions) -> str:
     sample = (
-        f"Ranks, calibration and slices rest on a seeded sample of {count(findings.sampled)} of "
-        f"{count(findings.labelled)} labelled rows; everything else on all rows. "
-        if findings.sampled < findings.labelled
+        f"Performance and its estimate, the metrics, calibration and slices rest on a seeded sample of "
+        f"{count(options.sample)} of {count(findings.rows)} rows, {count(findings.sampled)} of them with a label; "
+        "quality, inputs and the distance of the scores on all rows. "
+        if findings.rows > options.sample
         else "All figures rest on all rows. "
     )
     return (

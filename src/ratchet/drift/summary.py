@@ -62,26 +62,8 @@ class Column:
         ordered = sorted(self.counts)
         return np.array(ordered, dtype), np.array([self.counts[value] for value in ordered], np.int64)
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON-able values; `column` reads it back."""
-        values, rows = self.arrays()
-        return {
-            "kind": self.kind,
-            "rows": self.rows,
-            "nulls": self.nulls,
-            "bits": self.bits,
-            "values": values.tolist(),
-            "counts": rows.tolist(),
-        }
-
 
 Summary = Mapping[str, Column]
-
-
-def column(plain: Mapping[str, Any]) -> Column:
-    """What `Column.plain` wrote."""
-    counts = dict(zip(plain["values"], plain["counts"], strict=True))
-    return Column(plain["kind"], plain["rows"], plain["nulls"], plain["bits"], counts)
 
 
 def of(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, Column]:

@@ -18,6 +18,7 @@ The rate holds for a world that stays as the reference's days were. Three months
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy.typing as npt
 
 from ratchet.drift.distance import jensen_shannon
 from ratchet.drift.options import DriftOptions
-from ratchet.drift.reference import Reference
+from ratchet.drift.reference import SCORE, Reference
 from ratchet.drift.summary import Counts, Floats
 from ratchet.errors import RatchetError
 
@@ -37,12 +38,29 @@ _BATCH = 200  # resamples that are weighed at once
 
 @lru_cache(maxsize=32)
 def thresholds(reference: Reference, clusters: int, options: DriftOptions) -> Mapping[str, float]:
-    """The threshold of everything tracked, by name, for a period of so many clusters (days)."""
+    """The threshold of everything tracked, by name, for a period of so many clusters (days).
+
+    Scores are often those of the holdout alone, which has fewer days than the inputs: then they are a family of their
+    own, with their part of the rate (Bonferroni). Of too few days they have no threshold.
+    """
     daily = {name: found.daily for name, found in reference.tracked.items()}
+    bounds: dict[str, float] = {}
+    for family in _families(daily):
+        part = options.false_alarms * len(family) / len(daily)
+        bounds |= resampled(family, clusters, replace(options, false_alarms=part))
     return {
         name: min(1.0, max(options.least, bound, seen(daily[name], clusters, options.block)))
-        for name, bound in resampled(daily, clusters, options).items()
+        for name, bound in bounds.items()
     }
+
+
+def _families(daily: Mapping[str, Counts]) -> list[dict[str, Counts]]:
+    """What is tracked on the same days; resamples of other days cannot be compared."""
+    inputs = {name: rows for name, rows in daily.items() if name != SCORE}
+    if SCORE not in daily or len(daily[SCORE]) == len(next(iter(inputs.values()), daily[SCORE])):
+        return [dict(daily)]
+    scores = {SCORE: daily[SCORE]}
+    return [inputs, scores] if len(daily[SCORE]) >= FEWEST else [inputs]
 
 
 def resampled(daily: Mapping[str, Counts], clusters: int, options: DriftOptions) -> dict[str, float]:

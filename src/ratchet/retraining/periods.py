@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from ratchet.errors import RatchetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def following(period: str) -> str:
     """The period after one: "2014-01" after "2013-12".
+
+    Raises:
+        RatchetError: Its name does not say how long it is.
+    """
+    return str(named(period) + 1)
+
+
+def named(period: str) -> pd.Period:
+    """The period of that name, with its first and last moment.
 
     Raises:
         RatchetError: Its name does not say how long it is.
@@ -22,7 +36,12 @@ def following(period: str) -> str:
         raise RatchetError(_nameless(period)) from error
     if str(found) != period:
         raise RatchetError(_nameless(period))
-    return str(found + 1)
+    return found
+
+
+def is_over(period: str, today: date) -> bool:
+    """Whether its last day has passed."""
+    return bool(named(period).end_time.date() < today)
 
 
 def after(last: str) -> Iterator[str]:
