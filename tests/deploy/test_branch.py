@@ -348,10 +348,11 @@ class TestPreview:
         head = yard.git.branch("deploy")
         client = yard.client()
 
-        text = branch.preview(client, "production", branch.newcomer(client, "production", Wish("ab", "model-v2")), root)
+        plan = branch.preview(client, "production", Wish("ab", "model-v2"), root)
 
-        assert text.splitlines()[0] == "production: model-v1 100 % → model-v1 50 %, model-v2 50 %"
-        assert [line for line in text.splitlines() if line.startswith("+++")] == [
+        assert plan.told == "production: model-v1 100 % → model-v1 50 %, model-v2 50 %"
+        assert (plan.release, plan.seen) == ("model-v2", head)
+        assert [line for line in plan.diff.splitlines() if line.startswith("+++")] == [
             "+++ b/production/arms.json",
             "+++ b/production/compose.env",
             "+++ b/production/kubernetes/kustomization.yaml",
@@ -359,8 +360,8 @@ class TestPreview:
             "+++ b/production/state.json",
             "+++ b/production/traefik.yaml",
         ]
-        assert '-  "share": 0,\n+  "share": 50,\n' in text
-        assert f"+GREEN_IMAGE={arm(2).image}\n" in text
+        assert '-  "share": 0,\n+  "share": 50,\n' in plan.diff
+        assert f"+GREEN_IMAGE={arm(2).image}\n" in plan.diff
         assert yard.git.branch("deploy") == head
 
     def test_it_is_what_the_promotion_then_does(self, yard: Desk, root: Path) -> None:
@@ -368,21 +369,97 @@ class TestPreview:
         stage(yard, 1, 10, root)
         reader = yard.client(yard.server.token("eve", role="read"))
 
-        text = branch.preview(reader, "production", branch.newcomer(reader, "production", Wish("canary")), root)
+        plan = branch.preview(reader, "production", Wish("canary"), root)
         moved = promote(yard, 11, Wish("canary"), root)
 
-        assert text.splitlines()[0] == moved.told() == "production: nothing → model-v1 100 %"
-        assert "+++ b/production/state.json\n" in text
+        assert plan.told == moved.told() == "production: nothing → model-v1 100 %"
+        assert "+++ b/production/state.json\n" in plan.diff
+
+    def test_what_runs_comes_before_mains_copies(self, yard: Desk, root: Path) -> None:
+        """Of a long diff the summary of a job shows the beginning; before there is a branch, too."""
+        plan = branch.preview(yard.client(), "production", Wish("canary", "model-v1"), root)
+
+        paths = [line[6:] for line in plan.diff.splitlines() if line.startswith("+++")]
+        assert (paths[0], paths[-1]) == ("production/arms.json", "traefik/traefik.yaml")
+        assert (plan.release, plan.seen) == ("model-v1", branch.NOTHING)
 
     def test_nothing_to_change_is_said(self, yard: Desk) -> None:
         """Without a diff."""
         stage(yard, 1, 10)
         promote(yard, 11, Wish("canary"))
-        client = yard.client()
 
-        text = branch.preview(client, "production", branch.newcomer(client, "production", Wish("canary")))
+        plan = branch.preview(yard.client(), "production", Wish("canary"))
 
-        assert text == "production: model-v1 100 %: is so already, nothing changes\n"
+        assert (plan.told, plan.diff) == ("production: model-v1 100 %: is so already, nothing changes", "")
+
+
+class TestSeen:
+    """What was approved is what happens, or nothing does."""
+
+    def test_what_was_planned_happens_whatever_staging_does_meanwhile(self, yard: Desk) -> None:
+        """The release was named by the plan, and another one in staging is no reason to look again."""
+        stage(yard, 1, 10)
+        promote(yard, 11, Wish("canary"))
+        stage(yard, 2, 12)
+        plan = branch.preview(yard.client(), "production", Wish("canary"))
+        stage(yard, 3, 13)
+
+        moved = promote(yard, 14, Wish("canary", plan.release, seen=plan.seen))
+
+        assert moved.told() == plan.told == "production: model-v1 100 % → model-v1 90 %, model-v2 10 %"
+
+    def test_another_state_is_refused(self, yard: Desk) -> None:
+        """Nothing ran there when it was planned, or something else did; the branch stays as it is."""
+        nothing = branch.preview(yard.client(), "production", Wish("canary", "model-v1"))
+        promote(yard, 11, Wish("canary", "model-v1"))
+        with pytest.raises(RatchetError, match="has changed since this was planned: nothing → model-v1 100 %"):
+            promote(yard, 12, Wish("canary", "model-v1", seen=nothing.seen))
+        plan = branch.preview(yard.client(), "production", Wish("canary", "model-v3"))
+        moved = promote(yard, 13, Wish("canary", "model-v2"))
+
+        with pytest.raises(RatchetError) as refused:
+            promote(yard, 14, Wish("canary", plan.release, seen=plan.seen))
+
+        assert str(refused.value) == (
+            "production: has changed since this was planned: model-v1 100 % → model-v1 90 %, model-v2 10 %\n"
+            "what was approved is not what would happen; nothing is changed: start a new run"
+        )
+        assert yard.git.branch("deploy") == moved.sha
+
+    @pytest.mark.parametrize("environment", ["staging", "production"])
+    def test_what_was_withdrawn_meanwhile_is_refused(self, yard: Desk, environment: branch.Environment) -> None:
+        """In either environment, although it is named: it was named before."""
+        stage(yard, 1, 10)
+        promote(yard, 11, Wish("canary"))
+        stage(yard, 2, 12)
+        promote(yard, 13, Wish("canary"))
+        plan = branch.preview(yard.client(), "production", Wish("blue-green"))
+        branch.rollback(yard.client(), environment, None, why(14, "errors"))
+
+        with pytest.raises(RatchetError) as refused:
+            promote(yard, 15, Wish("blue-green", plan.release, seen=plan.seen))
+
+        assert str(refused.value).splitlines()[0] == (
+            f"model-v2: was withdrawn from {environment} since this was planned: errors"
+        )
+
+    def test_what_had_been_withdrawn_before_comes_back(self, yard: Desk) -> None:
+        """Whoever approved it could see that."""
+        stage(yard, 1, 10)
+        promote(yard, 11, Wish("canary"))
+        promote(yard, 12, Wish("canary", "model-v2"))
+        rollback(yard, 13)
+        plan = branch.preview(yard.client(), "production", Wish("canary", "model-v2"))
+
+        assert promote(yard, 14, Wish("canary", plan.release, seen=plan.seen)).after.newcomer == arm(2)
+
+    def test_a_rerun_of_what_was_done_is_not_refused(self, yard: Desk) -> None:
+        """It has changed the state itself."""
+        stage(yard, 1, 10)
+        plan = branch.preview(yard.client(), "production", Wish("canary"))
+        first = promote(yard, 11, Wish("canary", plan.release, seen=plan.seen))
+
+        assert promote(yard, 11, Wish("canary", plan.release, seen=plan.seen)).sha == first.sha
 
 
 class TestBroken:

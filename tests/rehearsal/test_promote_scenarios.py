@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from scenario import log, merges, runs
+from scenario import jobs, log, merges, runs
 
 from ratchet.deploy.state import Environment, State, parse
 from rehearsal.desk import Desk
@@ -88,12 +88,19 @@ def test_a_release_goes_to_production_step_by_step_and_back(judged: Desk) -> Non
 
 
 def test_production_waits_for_a_reviewer_and_a_rollback_for_nobody(desk: Desk) -> None:
-    """Two promotions that were approved at once end one after the other; staging needs no approval."""
+    """Of two promotions that were approved at once one happens: what the other was approved for is no more.
+
+    Staging needs no approval.
+    """
     desk.guard("production", ["ada"])
     assert promoted(desk, "canary", environment="staging").conclusion == "success"
     first, second = promoted(desk, "canary"), promoted(desk, "blue-green")
     assert desk.waiting() == [first.id, second.id]
     assert desk.ask("GET", "/contents/production/state.json?ref=deploy").status_code == 404
+
+    assert jobs(first) == {"plan": "success"}
+    assert first.display_title == "canary in production: what answers in staging, It is better"
+    assert first.summary.startswith("```diff\nproduction: nothing → model-v1 100 %\n\n--- a/production/arms.json\n")
 
     run = rolled_back(desk)
     assert "production: nothing runs there, so there is nothing to go back to" in log(run)
@@ -101,8 +108,31 @@ def test_production_waits_for_a_reviewer_and_a_rollback_for_nobody(desk: Desk) -
     for one in (first, second):
         assert desk.approve(one.id).status_code == 200
     desk.wait()
-    assert [one.conclusion for one in runs(desk, "promote.yml")] == ["success"] * 3
+    assert sorted(one.conclusion for one in runs(desk, "promote.yml")) == ["failure", "success", "success"]
     assert production(desk).answering.release == "model-v1"
     said = [log(one) for one in runs(desk, "promote.yml")[1:]]
-    assert sum("production: nothing → model-v1 100 %" in text for text in said) == 1
-    assert sum("production: model-v1 100 %: is so already, nothing changes" in text for text in said) == 1
+    assert sum("production: has changed since this was planned: nothing → model-v1 100 %" in text for text in said) == 1
+
+
+def test_what_is_approved_is_what_was_planned(judged: Desk) -> None:
+    """A release that comes into staging meanwhile does not slip in; one that is withdrawn meanwhile does not come."""
+    desk = judged
+    desk.guard("production", ["ada"])
+    first = promoted(desk, "canary")
+    assert merges(desk, 1)
+    desk.wait()
+    assert state(desk, "staging").answering.release == "model-v2"
+
+    assert desk.approve(first.id).status_code == 200
+    desk.wait()
+    assert production(desk).answering.release == "model-v1"
+
+    second = promoted(desk, "canary")
+    assert "model-v1 100 % → model-v1 90 %, model-v2 10 %" in second.summary
+    rolled_back(desk, environment="staging")
+    assert desk.approve(second.id).status_code == 200
+    desk.wait()
+    assert jobs(second) == {"plan": "success", "promote": "failure"}
+    assert "model-v2: was withdrawn from staging since this was planned: It errs" in log(second)
+    assert "what was approved is not what would happen; nothing is changed: start a new run" in log(second)
+    assert production(desk).newcomer.release == "model-v1"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ratchet.deploy.branch import Why, Wish
     from ratchet.forge import Forge
 
+MOST_LINES = 1000
+"""Of a diff in a job's summary, of which GitHub takes a megabyte; what runs comes first in it."""
+
 _environment = click.option(
     "--environment", type=click.Choice(ENVIRONMENTS), default="production", show_default=True, help="Where."
 )
@@ -51,20 +54,29 @@ def _wished(command: Callable[..., None]) -> Callable[..., None]:
 def plan(environment: Environment, strategy: Strategy, release: str | None, share: str | None) -> None:
     """Show what a promotion would change on the branch `deploy`, as a diff of every file; change nothing.
 
-    Needs a token that reads: GITHUB_TOKEN.
+    The first job of promote.yml, whose summary it is for those who approve the second. Needs a token that reads:
+    GITHUB_TOKEN.
     """
     from ratchet.deploy import branch
     from ratchet.forge import Forge
+    from ratchet.report import markdown
 
-    forge = Forge.from_environment()
-    change = branch.newcomer(forge, environment, _wish(strategy, release, share))
-    click.echo(branch.preview(forge, environment, change), nl=False)
+    found = branch.preview(Forge.from_environment(), environment, _wish(strategy, release, share))
+    root.output("release", found.release)
+    root.output("seen", found.seen)
+    lines = found.diff.splitlines()
+    rest = [f"… {len(lines) - MOST_LINES} more lines: `ratchet deploy plan` shows them"] if lines[MOST_LINES:] else []
+    root.summary(markdown.fenced("diff", [found.told, "", *lines[:MOST_LINES], *rest]))
+    click.echo(f"{found.told}\n{found.diff}", nl=False)
 
 
 @deploy.command(epilog='\b\nExample: ratchet deploy promote --strategy canary --reason "Better in July"')
 @_wished
+@click.option("--seen", metavar="SHA", help="Commit of the branch that was decided on: refuse if that changed.")
 @_reason
-def promote(environment: Environment, strategy: Strategy, release: str | None, share: str | None, reason: str) -> None:
+def promote(
+    environment: Environment, strategy: Strategy, release: str | None, share: str | None, seen: str | None, reason: str
+) -> None:
     """Let a release take part in an environment: the job of promote.yml.
 
     Moves the branch `deploy` and records who did it and why. Nothing is built, and what answers is not restarted. A
@@ -74,7 +86,7 @@ def promote(environment: Environment, strategy: Strategy, release: str | None, s
     from ratchet.forge import Forge
 
     forge = Forge.from_environment()
-    wish = _wish(strategy, release, share)
+    wish = _wish(strategy, release, share, seen)
     click.echo(branch.promote(forge, environment, wish, _why(forge, reason)).told())
 
 
@@ -112,7 +124,9 @@ def rollback(environment: Environment, to: str | None, reason: str) -> None:
     """Put an earlier state of an environment back: by default the last one without the newcomer.
 
     The newcomer is the challenger, or the champion where there is none. It is withdrawn: it comes back only when
-    somebody promotes it by name. Needs a token that writes: GITHUB_TOKEN.
+    somebody promotes it by name. States with a release that was withdrawn are passed over. One that a promotion has
+    replaced was not withdrawn, even if it was replaced because it was sick: then name a better one by --to. Needs a
+    token that writes: GITHUB_TOKEN.
     """
     from ratchet.deploy import branch
     from ratchet.forge import Forge
@@ -121,13 +135,13 @@ def rollback(environment: Environment, to: str | None, reason: str) -> None:
     click.echo(branch.rollback(forge, environment, to or None, _why(forge, reason)).told())
 
 
-def _wish(strategy: Strategy, release: str | None, share: str | None) -> Wish:
+def _wish(strategy: Strategy, release: str | None, share: str | None, seen: str | None = None) -> Wish:
     """What is wished for; a field that was left empty in a form is not given."""
     from ratchet.deploy.branch import Wish
 
     if share and not share.isdecimal():
         raise RatchetError(f"--share {share[:20]}: is no whole number of percent, as in --share 10")
-    return Wish(strategy, release or None, int(share) if share else None)
+    return Wish(strategy, release or None, int(share) if share else None, seen or None)
 
 
 def _why(forge: Forge, reason: str) -> Why:

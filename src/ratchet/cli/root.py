@@ -59,6 +59,13 @@ def event() -> Any:
     return files.read_json(Path(path))
 
 
+def summary(text: str) -> None:
+    """Markdown for the page of the job, where there is one."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+
 def output(name: str, value: object) -> None:
     """An output of the step, where there is one; text of several lines, too."""
     if path := os.environ.get("GITHUB_OUTPUT"):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ratchet import ledger
 from ratchet.deploy import kubernetes, prometheus, strategy, traefik
-from ratchet.deploy.state import SLOTS, Arm, Environment, Moment, State, Strategy, parse, render
+from ratchet.deploy.state import ENVIRONMENTS, SLOTS, Arm, Environment, Moment, State, Strategy, parse, render
 from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ TARGET = "{}:3000"
 """Where Prometheus reaches a slot, under Compose."""
 ADDRESS = f"http://{TARGET}"
 """Where Traefik does."""
+NOTHING = "0" * 40
+"""The commit of a branch that is not there, as git writes it."""
 TRIES = 12
 """How often a move is tried again when others are faster; each time, one of them got through."""
 PLACES = ("staging/", "production/")
@@ -71,11 +73,30 @@ class Wish:
         strategy: How it comes.
         release: Its tag; by default what answers in staging, or for staging the newest release.
         share: Percent of the requests for a canary or an A/B test.
+        seen: The commit of the branch that it was decided on, or `NOTHING`; None takes whatever is there.
     """
 
     strategy: Strategy
     release: str | None = None
     share: int | None = None
+    seen: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a promotion would do.
+
+    Attributes:
+        told: From where to where, in one line.
+        diff: A unified diff of every file of the branch that changes; empty when nothing does.
+        release: The release that comes.
+        seen: The commit of the branch that this is about; `NOTHING` while there is no branch.
+    """
+
+    told: str
+    diff: str
+    release: str
+    seen: str
 
 
 @dataclass(frozen=True)
@@ -187,7 +208,8 @@ def promote(forge: Forge, environment: Environment, wish: Wish, why: Why, root: 
     """Let a release take part in an environment; like `move`.
 
     Raises:
-        RatchetError: The release is not in the ledger, has no image, or was withdrawn and is not named.
+        RatchetError: The release is not in the ledger, has no image, or was withdrawn and is not named; or what was
+            decided on is not what is there.
     """
     change = newcomer(forge, environment, wish)
     return _go(forge, _Errand(environment, "promotion", why, root), lambda state: (change(state), None))
@@ -221,26 +243,20 @@ def newcomer(forge: Forge, environment: Environment, wish: Wish) -> Change:
 
     def change(state: State | None) -> State:
         tag = wish.release or _default(forge, listing, environment, state)
+        if wish.seen:
+            _refuse_unseen(forge, environment, tag, wish.seen, state)
         return strategy.plan(state, _arm(listing, tag), wish.strategy, wish.share, environment=environment)
 
     return change
 
 
-def preview(forge: Forge, environment: Environment, change: Change, root: Path = Path()) -> str:
-    """What a change would do: from where to where in one line, then a unified diff of every file of the branch."""
+def preview(forge: Forge, environment: Environment, wish: Wish, root: Path = Path()) -> Plan:
+    """What a promotion would do; nothing is written."""
     head = forge.branch(BRANCH)
     before = read(forge, environment, head) if head else None
-    after = replace(change(before), environment=environment)
-    said = f"{stepped(before, after)}\n"
-    if after == before:
-        return said
-    held = forge.tree(head) if head else {}
-    lines: list[str] = []
-    for path, content in sorted(_changed(after, copies(root), held).items()):
-        old = _lines(forge.blob(held[path].sha)) if path in held else []
-        new = [] if content is None else _lines(content)
-        lines += difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
-    return said + "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    after = replace(newcomer(forge, environment, wish)(before), environment=environment)
+    diff = "" if after == before else _diff(forge, forge.tree(head) if head else {}, after, copies(root))
+    return Plan(stepped(before, after), diff, after.newcomer.release, head or NOTHING)
 
 
 def files(state: State) -> dict[str, bytes]:
@@ -263,6 +279,34 @@ def copies(root: Path) -> dict[str, bytes]:
     found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
     kept = {name: path for name, path in found.items() if not {*name.parts} & {*NOT_COPIED, "__pycache__"}}
     return {name.as_posix(): path.read_bytes() for name, path in kept.items()}
+
+
+def _diff(forge: Forge, held: Mapping[str, Entry], state: State, copied: Mapping[str, bytes]) -> str:
+    lines: list[str] = []
+    changed = _changed(state, copied, held)
+    for path in sorted(changed, key=lambda path: (not path.startswith(PLACES), path)):  # what runs before main's copies
+        content = changed[path]
+        old = _lines(forge.blob(held[path].sha)) if path in held else []
+        new = [] if content is None else _lines(content)
+        lines += difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _refuse_unseen(forge: Forge, environment: Environment, tag: str, seen: str, state: State | None) -> None:
+    """Refuse a promotion when what it was decided on has changed: whoever approved it has approved something else."""
+    again = "what was approved is not what would happen; nothing is changed: start a new run"
+    for each in ENVIRONMENTS:
+        then, now = (None if seen == NOTHING else read(forge, each, seen)), read(forge, each)
+        if now and tag in now.withdrawn and not (then and tag in then.withdrawn):
+            raise RatchetError(
+                f"{tag}: was withdrawn from {each} since this was planned: {now.withdrawn[tag][:300]}\n{again}"
+            )
+        if each == environment and then != state:
+            raise RatchetError(f"{environment}: has changed since this was planned: {_between(then, state)}\n{again}")
+
+
+def _between(then: State | None, now: State | None) -> str:
+    return " → ".join(told(state) if state else "nothing" for state in (then, now))
 
 
 def _go(forge: Forge, errand: _Errand, change: Step) -> Move:

@@ -124,7 +124,7 @@ def _(block: Callout) -> str:
 
 @_block.register
 def _(block: Log) -> str:
-    return _fenced("text", tail(block.text))
+    return fenced("text", tail(block.text))
 
 
 @_block.register
@@ -139,7 +139,7 @@ def _(block: Items) -> str:
 
 @_block.register
 def _(block: Commands) -> str:
-    return _fenced("sh", [plain(line, PARAGRAPH) for line in block.lines])
+    return fenced("sh", [plain(line, PARAGRAPH) for line in block.lines])
 
 
 @_block.register
@@ -154,7 +154,7 @@ def _(block: Table) -> str:
 
 @_block.register
 def _(block: Forest) -> str:
-    return _fenced("text", [plain(block.title), "", *_forest(block)])
+    return fenced("text", [plain(block.title), "", *_forest(block)])
 
 
 @_block.register
@@ -207,7 +207,8 @@ def _edges(span: str) -> str:
     return " " if span.startswith(" ") else ""
 
 
-def _fenced(language: str, lines: Sequence[str]) -> str:
+def fenced(language: str, lines: Sequence[str]) -> str:
+    """Lines as they are, behind a fence that none of them can end."""
     body = "\n".join(lines)
     fence = "`" * (1 + max(2, *(len(run) for run in re.findall("`*", body))))
     return f"{fence}{language}\n{body}\n{fence}"
@@ -256,7 +257,7 @@ def _chart(title: str, x: str, y: str, lines: Sequence[tuple[str, Sequence[float
     ]
     body = [f'    title "{_quoted(title)}"', f"    {x}", f"    {y}"]
     plots = [f"    {kind} [{', '.join(map(_figure, values))}]" for kind, values in lines]
-    return _fenced("mermaid", [*head, "xychart-beta", *body, *plots])
+    return fenced("mermaid", [*head, "xychart-beta", *body, *plots])
 
 
 def _quoted(text: str) -> str:
