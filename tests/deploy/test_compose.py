@@ -141,7 +141,8 @@ if verb == "up":
         image = fill(services[name]["image"])
         if image.endswith("0" * 8 + "dead"):
             sys.exit(f"Error response from daemon: manifest unknown: {{image}}")
-        there[name] = {{"Service": name, "Image": image, "State": "running"}}
+        labels = ",".join(f"{{key}}={{fill(value)}}" for key, value in services[name].get("labels", {{}}).items())
+        there[name] = {{"Service": name, "Image": image, "State": "running", "Labels": f"maker=docker,{{labels}}"}}
 elif verb == "stop":
     for name in names:
         there[name]["State"] = "exited"
@@ -296,16 +297,66 @@ class TestCompose:
             with opened(host.clone, "production"):
                 pass
 
-    @pytest.mark.parametrize("text", ['[{"Service": "blue", "Image": "i", "State": "running"}]\n', ""])
-    def test_earlier_versions_list_an_array(self, host: Host, tmp_path: Path, text: str) -> None:
-        """And nothing at all, or an empty array, where nothing runs."""
-        docker = tmp_path / "older"
+    @pytest.mark.parametrize("text", ['[{"Service": "blue", "Image": "i", "State": "running"}]', "blue Up", "[]", "{}"])
+    def test_a_list_that_is_not_understood_is_told(self, host: Host, tmp_path: Path, text: str) -> None:
+        """That of an older version, say; nothing at all is a host on which nothing runs."""
+        docker = tmp_path / "other"
         docker.write_text(f"#!/bin/sh\nprintf '%s' '{text}'\n")
         docker.chmod(0o755)
 
-        found = Compose(host.clone, "production", str(docker)).running()
+        with pytest.raises(
+            RatchetError, match=r"lists what is not understood: .*\na host needs Compose 2\.24 or later"
+        ):
+            Compose(host.clone, "production", str(docker)).running()
+        docker.write_text("#!/bin/sh\n")
+        assert dict(Compose(host.clone, "production", str(docker)).running()) == {}
 
-        assert dict(found) == ({"blue": "i"} if text else {})
+    @pytest.mark.parametrize("how", ["file", "variable", "service"])
+    def test_settings_that_change_make_new_arms(
+        self, host: Host, compose: Compose, monkeypatch: pytest.MonkeyPatch, how: str
+    ) -> None:
+        """As another image does: a new arm answers before the old one is stopped. Only once."""
+        host.put(one("blue", A))
+        watch = Watch(compose, host.clone, "production", host.folder / "reached.json")
+        watch.look()
+        host.calls()
+        if how == "file":
+            (host.clone / "service.env").write_text("RATCHET_MAX_ROWS=10\n")
+        elif how == "variable":
+            monkeypatch.setenv("PREDICTIONS", "/srv/predictions")
+        else:
+            path = host.clone / "compose.yaml"
+            path.write_text(path.read_text().replace("mem_limit: 768m", "mem_limit: 1g"))
+
+        report = watch.look()
+
+        assert report.is_well, report.lines()
+        assert [call for call in host.calls() if call not in {ENTRY, BESIDE}] == [
+            "--profile green up --detach --no-deps --quiet-pull green",
+            *("--profile blue stop blue", "--profile blue rm --force blue"),
+            "--profile blue up --detach --no-deps --quiet-pull blue",
+            *("--profile green stop green", "--profile green rm --force green"),
+        ]
+        assert dict(compose.running()) == {"blue": A.image}
+        assert watch.look().done == ()
+
+    def test_where_the_branch_keeps_no_digest_nothing_is_compared(self, host: Host, compose: Compose) -> None:
+        """Its `compose.yaml` is older than this program: arms would be made anew at every look."""
+        path = host.clone / "compose.yaml"
+        path.write_text(re.sub(r"  labels:\n    ratchet.configuration: \$\{ARM.*\n", "", path.read_text()))
+        host.put(one("blue", A))
+        watch = Watch(compose, host.clone, "production", host.folder / "reached.json")
+        watch.look()
+        (host.clone / "service.env").write_text("RATCHET_MAX_ROWS=10\n")
+
+        assert watch.look().done == ()
+
+    def test_a_branch_that_names_no_arm_is_told(self, host: Host, compose: Compose) -> None:
+        """With the file."""
+        (host.clone / "compose.yaml").write_text("services: {}\n")
+
+        with pytest.raises(RatchetError, match=r"compose\.yaml: does not say how blue runs: KeyError"):
+            compose.start("blue", A.image)
 
 
 class TestVerb:
@@ -359,6 +410,29 @@ class TestVerb:
         assert said[-1] == "traffic: blue (model-v1) 100 %\n"
         assert later == ["routes: green (model-v2) 100 %\n", "traffic: green (model-v2) 100 %\n"]
         assert dict(compose.running()) == {"blue": A.image, "green": B.image}
+
+    def test_it_goes_on_although_the_first_look_fails(self, host: Host, compose: Compose) -> None:
+        """A host that starts before its Docker does; what is wrong is said once."""
+        host.put(warm("blue", A, B))
+        working = host.docker.read_text()
+        host.docker.write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2\nexit 1\n")
+        command = [sys.executable, "-m", "ratchet", "deploy", "apply", str(host.clone), "production", "--watch", "1"]
+        path = os.pathsep.join([str(host.folder), os.environ["PATH"]])
+        environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(2)]
+            time.sleep(1.5)
+            host.docker.write_text(working)
+            later = process.stdout.readline()
+            process.terminate()
+
+        assert said == [
+            "error: docker compose ps --all --format json: fails\n",
+            "Cannot connect to the Docker daemon\n",
+        ]
+        assert later == f"blue: started model-v1, {A.image}\n"
 
     def test_an_environment_that_has_nothing_is_told(self, host: Host, run: Callable[..., Any]) -> None:
         """Nothing is made."""

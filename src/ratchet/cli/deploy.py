@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -109,10 +109,10 @@ def apply(folder: Path, environment: str, watch: float | None) -> None:
     from ratchet.deploy.apply import RESPITE
 
     with compose.opened(folder, environment) as host:
-        report = host.look(RESPITE)
-        click.echo("\n".join(report.lines()))
         if watch:
-            _follow(host, watch, report.lasting())
+            _follow(host, watch, RESPITE)
+        report = host.look(RESPITE)
+    click.echo("\n".join(report.lines()))
     sys.exit(0 if report.is_well else 1)
 
 
@@ -154,18 +154,19 @@ def _why(forge: Forge, reason: str) -> Why:
     return Why(root.actor(forge), reason.strip(), root.run_number())
 
 
-def _follow(host: Watch, seconds: float, said: list[str]) -> None:
-    """Look again and again; say what is done, and what is otherwise than it was."""
+def _follow(host: Watch, seconds: float, respite: float) -> NoReturn:
+    """Look again and again, whatever goes wrong; say what is done, and what is otherwise than it was."""
+    said: list[str] = []
     while True:
-        time.sleep(seconds)
         try:
-            report = host.look()
+            report = host.look(respite)
             lasting, lines = report.lasting(), report.lines()
         except (RatchetError, OSError) as error:
             lasting = lines = [f"error: {error}"]
         if lines != lasting or lasting != said:
             click.echo("\n".join(lines))
-        said = lasting
+        said, respite = lasting, 0.0  # only at first may an arm still be loading, after a host's restart
+        time.sleep(seconds)
 
 
 VERBS = (deploy, rollback)

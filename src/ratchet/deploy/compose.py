@@ -2,7 +2,8 @@
 
     engine = Compose(Path("deploy"), "production")      a clone of the branch `deploy`
 
-Everything goes through `docker compose`, as a person would do it; what it says when it fails is what is told.
+Everything goes through `docker compose`, as a person would do it; what it says when it fails is what is told. A
+container has a label with the digest of what it was made with, so that one with settings of before is known.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ratchet.deploy.apply import Watch, read
 from ratchet.deploy.routes import Routes
@@ -32,6 +36,7 @@ OWN = ".ratchet"
 """A folder in the clone that is this host's own, and no part of the branch."""
 
 _UP = {"running", "restarting", "paused"}
+_LABEL = "ratchet.configuration"
 
 
 class Compose:
@@ -56,11 +61,12 @@ class Compose:
     def running(self) -> Mapping[Slot, str]:
         """See `Engine`."""
         listed = {entry["Service"]: entry for entry in _entries(self._do("ps", "--all", "--format", "json"))}
-        return {slot: listed[slot]["Image"] for slot in SLOTS if slot in listed and listed[slot]["State"] in _UP}
+        up = {slot: listed[slot] for slot in SLOTS if slot in listed and listed[slot]["State"] in _UP}
+        return {slot: entry["Image"] + self._otherwise(slot, entry) for slot, entry in up.items()}
 
     def start(self, slot: Slot, image: str) -> None:
         """See `Engine`."""
-        given = {f"{slot.upper()}_IMAGE": image}
+        given = {f"{slot.upper()}_IMAGE": image, "ARM_CONFIGURATION": self._settings(slot)}
         self._do("--profile", slot, "up", "--detach", "--no-deps", "--quiet-pull", slot, environment=given)
 
     def stop(self, slot: Slot) -> None:
@@ -91,6 +97,33 @@ class Compose:
     def _bring_up(self, *services: str) -> None:
         given = {f"{name.upper()}_CONFIGURATION": _digest(self.folder / name) for name in services}
         self._do("up", "--detach", "--no-deps", "--quiet-pull", *services, environment=given)
+
+    def _otherwise(self, slot: Slot, entry: Mapping[str, Any]) -> str:
+        """What is added to the image of an arm that was started with other settings than are there now."""
+        settings = self._settings(slot)
+        is_so = not settings or f"{_LABEL}={settings}" in entry["Labels"].split(",")
+        return "" if is_so else ", with settings of before"
+
+    def _settings(self, slot: Slot) -> str:
+        """Digest of all that an arm is started with but its image: its service, the host's variables and file for it.
+
+        Empty where the branch has a `compose.yaml` that keeps no such label: nothing could be compared.
+
+        Raises:
+            RatchetError: There is no such service.
+        """
+        path = self.folder / "compose.yaml"
+        try:
+            service = yaml.safe_load(path.read_text(encoding="utf-8"))["services"][slot]
+            if _LABEL not in service.get("labels", ()):
+                return ""
+            text = json.dumps({name: value for name, value in service.items() if name not in {"image", "profiles"}})
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            raise RatchetError(f"{path}: does not say how {slot} runs: {error!r}") from error
+        given = [f"{name}={os.environ.get(name)}" for name in re.findall(r"\$\{(\w+)", text)]
+        settings = self.folder / (os.environ.get("SERVICE_ENV") or "service.env")
+        held = settings.read_bytes() if settings.is_file() else b""
+        return hashlib.sha256("\0".join([text, *given, ""]).encode() + held).hexdigest()
 
     def _inner(self) -> str | None:
         try:
@@ -148,11 +181,19 @@ def opened(folder: Path, environment: str) -> Iterator[Watch]:
 
 
 def _entries(text: str) -> Iterator[dict[str, Any]]:
-    """What `ps --format json` lists: an array in earlier versions, an object a line in later ones."""
-    for line in text.splitlines():
-        if line.strip():
+    """What `ps --format json` lists: an object a line.
+
+    Raises:
+        RatchetError: It is no such thing.
+    """
+    try:
+        for line in filter(str.strip, text.splitlines()):
             found = json.loads(line)
-            yield from found if isinstance(found, list) else [found]
+            yield {name: found[name] for name in ("Service", "Image", "State", "Labels")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RatchetError(
+            f"docker compose ps: lists what is not understood: {text[:200]}\na host needs Compose 2.24 or later"
+        ) from error
 
 
 def _digest(folder: Path) -> str:
