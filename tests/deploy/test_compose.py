@@ -89,6 +89,16 @@ class TestServices:
         assert [SERVICES[name]["image"] for name in ARMS] == ["${BLUE_IMAGE:-empty}", "${GREEN_IMAGE:-empty}"]
         assert [SERVICES[name]["profiles"] for name in ARMS] == [["blue"], ["green"]]
 
+    def test_an_arm_may_write_its_predictions(self) -> None:
+        """A new volume is root's, unless the image has a folder there that is the arm's."""
+        image = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+        arm = SERVICES["blue"]
+        (place,) = [str(volume).rpartition(":")[2] for volume in arm["volumes"]]
+        user, _, group = arm["user"].partition(":")
+
+        assert f"install --directory --owner={user} --group={group} {place}\n" in image
+        assert f"\nUSER {arm['user']}\n" in image
+
     @pytest.mark.parametrize("name", sorted(SERVICES.keys() - set(ARMS)))
     def test_what_others_make_has_a_full_version(self, name: str) -> None:
         """Not a tag that moves."""

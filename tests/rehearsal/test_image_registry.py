@@ -209,6 +209,14 @@ class TestImage:
         assert root.split(",")[0] == "ro"
         assert group.stdout.split() == [str(process)]
 
+    def test_a_new_volume_for_the_prediction_log_is_its_users(self, built: tuple[Registry, str]) -> None:
+        """Docker gives it the owner of the folder that it is mounted on, and makes that as root where there is none."""
+        registry, reference = built
+
+        folder = (registry.root(reference) / "predictions").stat()
+
+        assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o777) == (65532, 65532, 0o755)
+
     def test_has_nothing_to_install_or_build_or_train_with(self, built: tuple[Registry, str]) -> None:
         """No pip, compiler, tests or training stack; every module is compiled."""
         registry, reference = built
