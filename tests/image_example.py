@@ -11,7 +11,7 @@ import pandas as pd
 from outputs_example import COINS, build
 from ratchet import bundle, data, files, image
 from ratchet.release import holdout
-from ratchet.release.candidate import Candidate
+from ratchet.release.candidate import SMOKE, Candidate
 
 ROOT = Path(__file__).parents[1]
 SHA = "c" * 40
@@ -43,7 +43,7 @@ def candidate(made: Path, folder: Path, **changes: Any) -> Path:
     }
     Candidate(**{**facts, **changes}).write(folder)
     frame, scored = rows(made)
-    files.write_text(folder / holdout.SMOKE, holdout.lines(COINS, frame, scored, bundle.load(folder / "bundle").schema))
+    files.write_text(folder / SMOKE, holdout.lines(COINS, frame, scored, bundle.load(folder / "bundle").schema))
     return folder
 
 

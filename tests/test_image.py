@@ -105,6 +105,15 @@ class TestBento:
         assert found["score_mean"] == pytest.approx(scores.mean(), abs=1e-5)
         assert found["decision_share"] == pytest.approx((scores >= threshold).mean(), abs=1e-5)
 
+    def test_the_repositorys_own_file_says_nothing_that_is_replaced(self, judged: Path, tmp_path: Path) -> None:
+        """Whoever changes a line of it gets what it says."""
+        given = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
+
+        source = image.assemble(image.read(judged), ROOT, tmp_path / "source")
+
+        written = yaml.safe_load((source / "bentofile.yaml").read_text())
+        assert {name: written[name] for name in given} == given
+
     def test_of_an_estimator_that_is_no_ensemble_of_trees(self, tmp_path: Path) -> None:
         """It brings scikit-learn and pandas, at the versions of the bundle."""
         made = image_example.outputs(tmp_path / "outputs", "logistic")

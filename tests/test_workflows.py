@@ -264,6 +264,28 @@ class TestBounds:
         assert [path for path in places if path.suffix != ".pyc" and words.search(path.read_text())] == []
 
 
+class TestRelease:
+    """What release.yml hands on."""
+
+    def test_rows_of_the_holdout_are_kept_for_a_day(self) -> None:
+        """The job after next reads them; anybody who may see the run could, and columns may be private."""
+        (upload,) = [
+            step["with"]
+            for step in steps(ROOT / ".github" / "workflows" / "release.yml")
+            if "upload-artifact" in step.get("uses", "") and step["with"]["name"] == "candidate"
+        ]
+
+        assert upload["retention-days"] == 1
+
+    def test_the_registry_is_named_once(self) -> None:
+        """The image is called after the registry that the job has logged in to."""
+        text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+
+        assert text.count("ghcr.io") == 1
+        assert "      IMAGE_REGISTRY: ${{ vars.IMAGE_REGISTRY || 'ghcr.io' }}" in text
+        assert "registry: ${{ env.IMAGE_REGISTRY }}" in text
+
+
 class TestVerbs:
     """What the workflows call."""
 

@@ -20,9 +20,9 @@ from typing import Any, Self
 
 from ratchet import files
 from ratchet.errors import RatchetError
-from ratchet.release.candidate import Candidate
+from ratchet.release.candidate import SMOKE, Candidate
 
-ROWS, REPORT = "smoke.jsonl", "smoke.json"
+REPORT = "smoke.json"
 READY_SECONDS = 60.0  # a container that is not ready after a minute would not come up behind a proxy either
 # The service answers in about a millisecond, on a machine that others use in perhaps ten. These bounds find what is
 # wrong by an order of magnitude (a pipeline that is loaded with each request), never a slow runner.
@@ -96,11 +96,11 @@ def read(folder: Path) -> Expected:
         RatchetError: It is incomplete, or has no rows to ask for.
     """
     try:
-        lines = [json.loads(line) for line in (folder / ROWS).read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in (folder / SMOKE).read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise RatchetError(f"{folder / ROWS}: cannot be read: {error}") from error
+        raise RatchetError(f"{folder / SMOKE}: cannot be read: {error}") from error
     if not lines:
-        raise RatchetError(f"{folder / ROWS}: has no rows, so nothing could be compared")
+        raise RatchetError(f"{folder / SMOKE}: has no rows, so nothing could be compared")
     model = Candidate.read(folder).model_digest or ""
     return Expected(model, [line["row"] for line in lines], [line["score"] for line in lines])
 
@@ -175,8 +175,16 @@ class Client:
             raise RatchetError(f"{path}: there is no answer: {error}") from error
         took = (time.perf_counter() - began) * 1000
         if answer.status != 200:
-            raise RatchetError(f"{path}: answers {answer.status}: {text[:300].decode(errors='replace')}")
+            raise RatchetError(f"{path}: answers {answer.status}: {_error(text)}")
         return json.loads(text), took
+
+
+def _error(text: bytes) -> str:
+    """The sentence of an answer that is no success; beside it stand values of the row, which no log should have."""
+    try:
+        return str(json.loads(text)["error"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return "it does not say why"
 
 
 @contextmanager
@@ -232,7 +240,7 @@ def _compare(path: str, scores: Sequence[float], expected: Expected) -> float:
         raise RatchetError(
             f"{path}: {len(wrong)} of {len(gaps)} rows do not score as was judged; "
             f"row {first} scores {scores[first]!r}, judged was {expected.scores[first]!r}\n"
-            f"row: {json.dumps(expected.rows[first])[:500]}"
+            f"the row is line {first + 1} of {SMOKE} in the artifact `candidate`"  # not here: columns may be private
         )
     return max(gaps)
 

@@ -23,6 +23,7 @@ Record = Mapping[str, Any]
 Next = Literal["ship", "finish", "rejudge", "nothing"]
 
 FILE, LOCK, VERDICT, CARD, FOLDER = "candidate.json", "dvc.lock", "verdict.json", "card.md", "bundle"
+SMOKE = "smoke.jsonl"
 VERSION = 1
 
 

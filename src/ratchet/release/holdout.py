@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ratchet.params import Checks
     from ratchet.problem import Problem
 
-SMOKE = "smoke.jsonl"
 MOST = 200
 """Rows that are kept: spread over the holdout, few enough to ask for one by one."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ratchet import bundle, data, files, ledger, lock
 from ratchet.errors import RatchetError
 from ratchet.release import code, holdout, published
-from ratchet.release.candidate import CARD, FOLDER, LOCK, VERDICT, Candidate, behind
+from ratchet.release.candidate import CARD, FOLDER, LOCK, SMOKE, VERDICT, Candidate, behind
 from ratchet.release.published import FACTS, ORIGIN
 from ratchet.release.refusal import Refusal, Refused
 
@@ -263,7 +263,7 @@ def _write(root: Path, folder: Path, submission: Submission) -> None:
         intake.check_keys(submission.scores, labelled, problem)
     except intake.Rejected as error:
         raise Refused(_other("holdout", "scores of the rows that main ingests", error, "scores")) from error
-    files.write_text(folder / holdout.SMOKE, holdout.lines(problem, rows, submission.scores, submission.schema))
+    files.write_text(folder / SMOKE, holdout.lines(problem, rows, submission.scores, submission.schema))
     _write_card(folder)
 
 
@@ -301,7 +301,7 @@ def _first(forge: Forge, root: Path, folder: Path) -> Candidate:
     opened, given = bundle.load(folder / FOLDER), params.load(root / "params.yaml")
     rows = data.load(files.read_json(folder / "dataset.json"), "test", root / data.PERIODS)
     scores = files.read_parquet(root / "evaluation/scores.parquet")
-    files.write_text(folder / holdout.SMOKE, holdout.lines(Problem(given.problem), rows, scores, opened.schema))
+    files.write_text(folder / SMOKE, holdout.lines(Problem(given.problem), rows, scores, opened.schema))
     _write_card(folder)
     return Candidate(
         "ship",
