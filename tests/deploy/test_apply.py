@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy_example import A, B, C, D, Load, Tiny, one, shadow, two, warm
-from ratchet.deploy import arms
+from ratchet.deploy import health
 from ratchet.deploy.apply import Await, Drain, Route, Start, Step, Stop, Watch, pull, read, reconcile, steps
-from ratchet.deploy.arms import Counted, Guard
+from ratchet.deploy.health import Counted, Guard
 from ratchet.deploy.state import SLOTS, Slot, State, render
 from ratchet.errors import RatchetError
 from rehearsal.engine import Processes
@@ -388,7 +388,7 @@ ratchet_requests_total{route="/predict_batch",code="500"} 4.0
 ratchet_requests_total{code="503",route="/readyz"} 1e+03
 """
 
-        assert arms.count(text) == Counted(99, 4)
+        assert health.count(text) == Counted(99, 4)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from deploy_example import Answer, Load, one, two
 from outputs_example import build
 from ratchet import bundle, data, files
-from ratchet.deploy import arms
+from ratchet.deploy import health
 from ratchet.deploy.apply import reconcile
 from ratchet.deploy.state import Arm, Slot, State
 from ratchet.deploy.strategy import back, plan
@@ -93,7 +93,7 @@ class World:
 
     def asked(self, slot: Slot) -> int:
         """How many predictions an arm has made."""
-        counted = arms.counted(self.engine.probe(slot))
+        counted = health.counted(self.engine.probe(slot))
         assert counted is not None
         return counted.requests
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ratchet import files
-from ratchet.deploy import arms, traefik
+from ratchet.deploy import health, traefik
 from ratchet.deploy.state import Arm, Environment, Slot, State, other, parse, render
 from ratchet.errors import RatchetError
 
@@ -238,7 +238,7 @@ class _Work:
 
     def _fault(self, step: Await) -> str | None:
         try:
-            return arms.look(self.engine.probe(step.slot), step.arm)
+            return health.look(self.engine.probe(step.slot), step.arm)
         except RatchetError as error:  # it is between two lives, and has no address
             return f"cannot be asked: {error}"
 
@@ -281,7 +281,7 @@ class Watch:
     folder: Path
     environment: Environment
     memory: Path
-    guard: arms.Guard = field(default_factory=arms.Guard)
+    guard: health.Guard = field(default_factory=health.Guard)
     patience: float = PATIENCE
 
     def look(self, respite: float = 0.0) -> Report:
@@ -308,9 +308,9 @@ class Watch:
             if running.get(slot) == arm.image:
                 self.guard.see(slot, arm.image, self._counted(slot), time.monotonic())
 
-    def _counted(self, slot: Slot) -> arms.Counted | None:
+    def _counted(self, slot: Slot) -> health.Counted | None:
         try:
-            return arms.counted(self.engine.probe(slot))
+            return health.counted(self.engine.probe(slot))
         except RatchetError:  # it has no address just now; whether it is ready is asked elsewhere
             return None
 

@@ -39,7 +39,7 @@ TRANSPORT = {
     "forwardingTimeouts": {
         "dialTimeout": "1s",
         "responseHeaderTimeout": "5s",  # a frozen arm takes connections, and never answers
-        "idleConnTimeout": "3s",  # before uvicorn closes them, after 5
+        "idleConnTimeout": "3s",  # before an arm closes them: the image after 120, `bentoml serve` after 5
     },
 }
 

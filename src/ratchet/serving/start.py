@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 SERVICE = "ratchet.serving.service:Service"
-KEEP_ALIVE = 120  # seconds; longer than a proxy keeps an idle connection (Traefik: 90), or it would meet closed ones
+KEEP_ALIVE = 120  # seconds; longer than any proxy keeps an idle connection, or it would meet closed ones
 GRACE = 25  # seconds for what is under way at the end; Compose and Kubernetes kill after 30
 
 
