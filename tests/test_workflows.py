@@ -264,6 +264,76 @@ class TestBounds:
         assert [path for path in places if path.suffix != ".pyc" and words.search(path.read_text())] == []
 
 
+class TestPackages:
+    """The script that installs what a few tests need, with programs that only say how they are called."""
+
+    @pytest.fixture
+    def machine(self, tmp_path: Path) -> Path:
+        """A folder that is all of PATH: nothing is installed, sudo asks for no password."""
+        told = f'echo "$(basename "$0") $*" >> {tmp_path}/told\n'
+        programs = {"apt-get": told, "sudo": f'{told}[ "$1" = --non-interactive ] || exec "$@"\n', "id": "echo 1000\n"}
+        for name, text in programs.items():
+            self.program(tmp_path, name, text)
+        for name in ("bash", "basename", "env"):
+            (tmp_path / name).symlink_to(str(shutil.which(name)))
+        return tmp_path
+
+    def program(self, machine: Path, name: str, text: str) -> None:
+        """Put one there."""
+        (machine / name).write_text(f"#!/usr/bin/env bash\n{text}")
+        (machine / name).chmod(0o755)
+
+    def told(self, machine: Path, **variables: str) -> list[str]:
+        """What the script has called."""
+        environment = {"PATH": str(machine), **variables}
+        subprocess.run([ROOT / ".github" / "packages.sh"], env=environment, check=True, capture_output=True, text=True)
+        return (machine / "told").read_text().splitlines() if (machine / "told").exists() else []
+
+    def test_on_a_runner_it_installs_what_is_missing(self, machine: Path) -> None:
+        """By sudo; what needs root in the tests themselves is left out."""
+        self.program(machine, "chromium", "")
+
+        assert [line for line in self.told(machine) if line.startswith("apt-get")] == [
+            "apt-get update -qq",
+            "apt-get install -qq --yes --no-install-recommends prometheus",
+        ]
+
+    def test_as_root_it_installs_what_builds_images_too(self, machine: Path) -> None:
+        """Without sudo."""
+        self.program(machine, "id", "echo 0\n")
+
+        assert self.told(machine) == [
+            "apt-get update -qq",
+            "apt-get install -qq --yes --no-install-recommends chromium prometheus buildah mmdebstrap skopeo",
+        ]
+
+    def test_where_nothing_is_missing_it_does_nothing(self, machine: Path) -> None:
+        """The lists of packages are not even fetched."""
+        for name in ("chromium", "prometheus"):
+            self.program(machine, name, "")
+
+        assert [line for line in self.told(machine) if line.startswith("apt-get")] == []
+
+    def test_a_rehearsal_leaves_the_machine_alone(self, machine: Path) -> None:
+        """Of root, too."""
+        self.program(machine, "id", "echo 0\n")
+
+        assert self.told(machine, ACT="true") == []
+
+    def test_where_sudo_asks_for_a_password_it_does_nothing(self, machine: Path) -> None:
+        """The tests are skipped there, and say so."""
+        self.program(machine, "sudo", "exit 1\n")
+
+        assert self.told(machine) == []
+
+    def test_both_who_run_the_tests_call_it(self) -> None:
+        """GitHub's CI and any other."""
+        ci = [step.get("run") for step in steps(ROOT / ".github" / "workflows" / "ci.yml")]
+
+        assert ci.count(".github/packages.sh") == 1
+        assert "\n.github/packages.sh\n" in (ROOT / ".ci" / "run").read_text()
+
+
 class TestRelease:
     """What release.yml hands on."""
 
