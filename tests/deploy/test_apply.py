@@ -277,15 +277,20 @@ class TestReconcile:
         assert answers(host) == {"2": 20}
 
     @pytest.mark.parametrize(
-        ("before", "after", "expected"),
+        ("before", "after", "expected", "first_route"),
         [
-            (one("blue", A), one("blue", C), {"3": 20}),
-            (two("blue", A, B), two("blue", C, D, share=50), {"3": 10, "4": 10}),
-            (warm("green", B, A), one("green", D), {"4": 20}),
+            (one("blue", A), one("blue", C), {"3": 20}, "routes: green (model-v3) 100 %"),
+            (
+                two("blue", A, B),
+                two("blue", C, D, share=50),
+                {"3": 10, "4": 10},
+                "routes: blue (what was there) 100 %",
+            ),
+            (warm("green", B, A), one("green", D), {"4": 20}, "routes: green (what was there) 100 %"),
         ],
     )
     def test_no_request_fails_while_everything_changes(
-        self, host: Processes, before: State, after: State, expected: dict[str, int]
+        self, host: Processes, before: State, after: State, expected: dict[str, int], first_route: str
     ) -> None:
         """A host that was away for several releases catches up under load."""
         reconcile(host, before)
@@ -293,6 +298,8 @@ class TestReconcile:
             report = reconcile(host, after, answering=before.champion)
 
         assert report.is_well
+        first = next(line for line in report.done if line.startswith("routes: "))
+        assert first == first_route
         assert load.failures() == []
         assert len(load.answers) > 100
         assert answers(host) == expected
@@ -307,6 +314,11 @@ class TestReconcile:
         assert report.is_well
         assert load.failures() == []
         assert {answer.body["model"][0] for answer in load.answers} == {"1", "3"}
+        assert [line for line in report.done if line.startswith("routes: ")] == [
+            "routes: green (model-v3) 100 %",
+            "routes: blue (model-v3) 100 %",
+            "routes: blue (model-v3) 100 %, copies of 100 % to green (model-v4)",
+        ]
 
     def test_routes_that_traefik_does_not_take_are_told(self, host: Processes) -> None:
         """The old ones hold."""

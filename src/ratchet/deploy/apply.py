@@ -199,6 +199,8 @@ class _Work:
     done: list[str] = field(default_factory=list)
     held: str | None = None
     traffic: str = "as before"
+    seen: dict[Slot, Arm] = field(default_factory=dict)
+    """What was found or put in a slot; of another one only the image is known."""
 
     def do(self, step: Step) -> None:
         """Do one step."""
@@ -206,6 +208,7 @@ class _Work:
             case Start():
                 self._start(step.slot, step.arm)
             case Await():
+                self.seen[step.slot] = step.arm
                 self._await(step)
             case Route():
                 self._route(step.slots)
@@ -252,7 +255,8 @@ class _Work:
             self.held = f"held: nothing is well but {' and '.join(others)}, so it goes on answering"
             return
         ill = set(slots) - fit if fit else set()  # when no arm is well, an error beats nothing
-        state = self.desired if set(slots) == set(self.desired.arms) else self._alone(slots)
+        is_all = {slot: self.seen.get(slot) for slot in slots} == self.desired.arms
+        state = self.desired if is_all else self._alone(slots)
         self.traffic = _told(state, ill) + ("" if fit else "; it is sick, and there is no other")
         if self.engine.route(traefik.render(state, self.engine.address, ill)):
             self.done.append(f"routes: {self.traffic}")
@@ -260,7 +264,7 @@ class _Work:
     def _alone(self, slots: Collection[Slot]) -> State:
         """A state in which one slot answers everything, whatever is in it."""
         (slot,) = slots
-        arm = self.desired.slots[slot] or self.desired.answering
+        arm = self.seen.get(slot, Arm("what was there", "", ""))
         return State(self.desired.environment, "all-at-once", {slot: arm, other(slot): None}, slot)
 
 
