@@ -209,16 +209,21 @@ def test_the_record_of_a_wide_table_is_what_the_ledger_takes():
     assert (len(held[0]["name"]), len(held[0]["sentence"])) == (200, 600)
 
 
-def test_scores_of_the_holdout_alone_have_a_threshold_of_their_own():
-    """Their days are fewer than those of the inputs; of too few days nothing can be told."""
-    older, newer = (throws(days, first=first, seed=1) for days, first in ((60, "2021-01-01"), (12, "2021-03-10")))
-    of = drift.reference.build(COINS, [older, newer], [None, scores(newer)])
-    few = drift.reference.build(COINS, [older, newer.iloc[:400]], [None, scores(newer.iloc[:400])])
-    halved = [scores(NOW) / 4]
+def test_scores_that_are_too_good_on_training_rows_are_no_drift():
+    """Only the holdout's are compared, and scores that did move are still found."""
+    older, newer = (throws(days, first=first, seed=1) for days, first in ((40, "2021-01-01"), (12, "2021-02-10")))
+    odds = scores(older) / (1 - scores(older))
+    known = [odds**2 / (1 + odds**2), scores(newer)]
+    whole = drift.reference.build(COINS, [older, newer], known)
+    judged_alone = drift.reference.build(COINS, [older, newer], known, "2021-02-10")
 
-    assert names(examined(NOW, reference=of)) == []
-    assert "prediction:score" in names(examined(NOW, reference=of, scores=halved))
-    assert "prediction:score" not in [check.name for check in examined(NOW, reference=few, scores=halved).checks]
+    told = {}
+    for name, of in {"whole": whole, "alone": judged_alone}.items():
+        told[name] = {check.name: check for check in examined(NOW, reference=of).checks}["prediction:score"]
+
+    assert told["alone"].value < 0.1
+    assert (told["whole"].fires, told["alone"].fires) == (True, False)
+    assert "prediction:score" in names(examined(NOW, reference=judged_alone, scores=[scores(NOW) / 4]))
 
 
 def test_half_of_the_labels_prove_nothing_whatever_they_are():

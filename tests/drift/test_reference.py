@@ -39,14 +39,15 @@ def test_partitions_make_no_difference():
         assert (same.total, same.bins, same.daily.tolist()) == (found.total, found.bins, found.daily.tolist())
 
 
-def test_scores_may_be_known_of_some_frames_only():
-    """Of the rows that the champion was trained on they would be too good: the inputs of these count, no score does."""
+def test_a_period_is_held_against_the_scores_of_the_holdout():
+    """Of the rows that the champion was trained on they are too good: of these only the inputs are compared."""
     older, newer = FRAME.iloc[:1200], FRAME.iloc[1200:]
-    found = reference.build(COINS, [older, newer], [None, scores(newer)])
+    found = reference.build(COINS, [older, newer], [scores(older) ** 2, scores(newer)], "2021-03-13")
 
-    assert found.rows.tolist() == [100] * 20
-    assert found.tracked["input:force"].daily.shape[0] == 20
-    assert found.tracked[reference.SCORE].daily.sum(axis=1).tolist() == [100] * 8
+    assert [found.tracked[name].compared for name in ("input:force", reference.SCORE)] == [20, 8]
+    assert found.tracked["input:force"].rows.sum() == 2000
+    assert found.tracked[reference.SCORE].rows.sum() == 800
+    assert found.tracked[reference.SCORE].daily.sum(axis=1).tolist() == [100] * 20
     assert (
         found.tracked[reference.SCORE].total
         == reference.build(COINS, [newer], [scores(newer)]).tracked[reference.SCORE].total
@@ -76,3 +77,8 @@ def test_every_row_is_counted_on_its_day():
 def test_what_is_no_reference_is_said(frames, given, said):
     with pytest.raises(RatchetError, match=said):
         reference.build(COINS, frames, given)
+
+
+def test_a_holdout_that_is_not_there_is_said():
+    with pytest.raises(RatchetError, match="no rows of the holdout, which begins with 2021-04-01"):
+        reference.build(COINS, [FRAME], [scores(FRAME)], "2021-04-01")

@@ -1,6 +1,6 @@
 """Drift: is the newest period still like the ones the champion was judged on, and does it still serve?
 
-    reference = drift.reference.build(problem, frames, scores)      # once a champion; scores of its holdout
+    reference = drift.reference.build(problem, frames, scores)      # once a champion
     findings = drift.examine(problem, reference, frames, scores, judged=judged, options=options)
     decision = policy.decide(findings, proof=None)
 

@@ -139,7 +139,7 @@ def _usual_nulls(found: Tracked, clusters: int) -> float:
 
 
 def _moved(name: str, found: Tracked, current: Column, bound: float) -> Check:
-    before, now = found.daily.sum(axis=0), found.bins.counts(current)
+    before, now = found.rows, found.bins.counts(current)
     value = float(distance.jensen_shannon(now, before))
     default = distance.default(found.total, current)
     short = "the score" if name == SCORE else name.removeprefix(INPUT)

@@ -27,17 +27,23 @@ class Tracked:
     """One thing that can move.
 
     Attributes:
-        total: Its values in the whole reference.
+        total: The values that a period is held against: all, of the scores those of the champion's holdout.
         bins: How they are binned.
-        daily: Rows of each bin in each cluster, shape (clusters, bins), clusters in order of time; of the scores
-            those clusters only that have some.
+        daily: Rows of each bin in each cluster, shape (clusters, bins), clusters in order of time.
+        compared: How many of the clusters, the last ones, `total` is made of.
         private: Its values must not be named to others.
     """
 
     total: Column
     bins: Bins
     daily: Counts
+    compared: int
     private: bool = False
+
+    @property
+    def rows(self) -> Counts:
+        """Rows of each bin that a period is held against, shape (bins,)."""
+        return np.asarray(self.daily[-self.compared :].sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +66,21 @@ class Reference:
         return tuple(name.removeprefix(INPUT) for name in self.tracked if name.startswith(INPUT))
 
 
-def build(problem: Problem, frames: Iterable[pd.DataFrame], scores: Iterable[Floats | None] | None = None) -> Reference:
+def build(
+    problem: Problem,
+    frames: Iterable[pd.DataFrame],
+    scores: Iterable[Floats] | None = None,
+    judged_from: str = "",
+) -> Reference:
     """Summarise the reference, in two passes: the values in all make the bins, then the bins are counted by cluster.
 
     Args:
         problem: Says which columns are inputs and which are the clusters.
         frames: Raw rows in any number of partitions; read twice, so no iterator.
-        scores: The champion's scores of the same rows, one array a frame, also read twice. Scores of rows that it
-            was trained on are more extreme than those of any other: give those of its holdout, and None for other
-            frames. None instead of all leaves scores out.
+        scores: The champion's scores of the same rows, one array a frame, also read twice. None leaves them out.
+        judged_from: The first cluster of its holdout; by default all of the frames are. Scores of rows that it was
+            trained on are more extreme than those of any other, so those of a period are held against the holdout's.
+            How much they vary from day to day is still taken from all: a holdout has too few days to tell.
 
     Raises:
         RatchetError: There are no rows, a column is missing, scores do not fit the rows, or an iterator was given.
@@ -80,14 +92,20 @@ def build(problem: Problem, frames: Iterable[pd.DataFrame], scores: Iterable[Flo
     total: summary.Summary = {}
     for frame in scored(frames, scores):
         _check(frame, [*names, *problem.cluster])
-        total = summary.merged(total, summary.of(frame, _columns(names, frame)))
+        total = summary.merged(total, summary.of(frame, names))
+        if SCORE in frame:
+            held = frame[data.clusters(frame, problem) >= judged_from]
+            total = summary.merged(total, summary.of(held, [SCORE]))
     if not total:
         raise RatchetError("the reference has no rows; there is nothing to hold a period against")
     bins = {name: Bins.of(column) for name, column in total.items()}
     clusters, daily = _daily(problem, scored(frames, scores), bins)
+    judged = sum(cluster >= judged_from for cluster in clusters)
+    if not judged:
+        raise RatchetError(f"the reference has no rows of the holdout, which begins with {judged_from}")
     tracked = {
         name if name == SCORE else INPUT + name: Tracked(
-            total[name], bins[name], daily[name], is_private(problem, name)
+            total[name], bins[name], daily[name], judged if name == SCORE else len(clusters), is_private(problem, name)
         )
         for name in bins
     }
@@ -102,13 +120,11 @@ def _daily(
     for frame in frames:
         groups, names = pd.factorize(data.clusters(frame, problem))
         for column, found in bins.items():
-            if column not in frame:  # the scores of rows that the champion was trained on
-                continue
             for day, rows in zip(names, found.by_group(frame[column], groups, len(names)), strict=True):
                 held = days.setdefault(str(day), {})
                 held[column] = held[column] + rows if column in held else rows
     clusters = tuple(sorted(days))
-    return clusters, {c: np.stack([days[day][c] for day in clusters if c in days[day]]) for c in bins}
+    return clusters, {column: np.stack([days[day][column] for day in clusters]) for column in bins}
 
 
 def inputs(problem: Problem) -> list[str]:
@@ -120,8 +136,8 @@ def inputs(problem: Problem) -> list[str]:
     ]
 
 
-def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats | None] | None) -> Iterator[pd.DataFrame]:
-    """Frames that are not empty, each with its scores, where it has some, in the column `prediction:score`.
+def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats] | None) -> Iterator[pd.DataFrame]:
+    """Frames that are not empty, each with its scores in the column `prediction:score`.
 
     Raises:
         RatchetError: There are not as many scores as rows, or one is not a finite number.
@@ -131,9 +147,6 @@ def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats | None] | Non
         return
     try:
         for frame, values in zip(frames, scores, strict=True):
-            if values is None:
-                yield from [frame] if len(frame) else []
-                continue
             found = np.asarray(values, dtype=np.float64)
             if found.shape != (len(frame),):
                 raise RatchetError(f"scores have shape {found.shape}; one per row would be ({len(frame)},)")
@@ -143,10 +156,6 @@ def scored(frames: Iterable[pd.DataFrame], scores: Iterable[Floats | None] | Non
                 yield frame.assign(**{SCORE: found})
     except ValueError as error:
         raise RatchetError("there are not as many arrays of scores as frames") from error
-
-
-def _columns(names: list[str], frame: pd.DataFrame) -> list[str]:
-    return [*names, SCORE] if SCORE in frame else names
 
 
 def _check(frame: pd.DataFrame, names: list[str]) -> None:

@@ -18,7 +18,6 @@ The rate holds for a world that stays as the reference's days were. Three months
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +25,7 @@ import numpy.typing as npt
 
 from ratchet.drift.distance import jensen_shannon
 from ratchet.drift.options import DriftOptions
-from ratchet.drift.reference import SCORE, Reference
+from ratchet.drift.reference import Reference
 from ratchet.drift.summary import Counts, Floats
 from ratchet.errors import RatchetError
 
@@ -38,38 +37,25 @@ _BATCH = 200  # resamples that are weighed at once
 
 @lru_cache(maxsize=32)
 def thresholds(reference: Reference, clusters: int, options: DriftOptions) -> Mapping[str, float]:
-    """The threshold of everything tracked, by name, for a period of so many clusters (days).
-
-    Scores are often those of the holdout alone, which has fewer days than the inputs: then they are a family of their
-    own, with their part of the rate (Bonferroni). Of too few days they have no threshold.
-    """
+    """The threshold of everything tracked, by name, for a period of so many clusters (days)."""
     daily = {name: found.daily for name, found in reference.tracked.items()}
-    bounds: dict[str, float] = {}
-    for family in _families(daily):
-        part = options.false_alarms * len(family) / len(daily)
-        bounds |= resampled(family, clusters, replace(options, false_alarms=part))
+    compared = {name: found.compared for name, found in reference.tracked.items()}
     return {
-        name: min(1.0, max(options.least, bound, seen(daily[name], clusters, options.block)))
-        for name, bound in bounds.items()
+        name: min(1.0, max(options.least, bound, seen(daily[name][-compared[name] :], clusters, options.block)))
+        for name, bound in resampled(daily, clusters, options, compared).items()
     }
 
 
-def _families(daily: Mapping[str, Counts]) -> list[dict[str, Counts]]:
-    """What is tracked on the same days; resamples of other days cannot be compared."""
-    inputs = {name: rows for name, rows in daily.items() if name != SCORE}
-    if SCORE not in daily or len(daily[SCORE]) == len(next(iter(inputs.values()), daily[SCORE])):
-        return [dict(daily)]
-    scores = {SCORE: daily[SCORE]}
-    return [inputs, scores] if len(daily[SCORE]) >= FEWEST else [inputs]
-
-
-def resampled(daily: Mapping[str, Counts], clusters: int, options: DriftOptions) -> dict[str, float]:
+def resampled(
+    daily: Mapping[str, Counts], clusters: int, options: DriftOptions, compared: Mapping[str, int] | None = None
+) -> dict[str, float]:
     """Thresholds that any of the columns passes in a share `false_alarms` of periods of unchanged days.
 
     Args:
         daily: Name to rows by bin, shape (days, bins), days in order of time, the same for all.
         clusters: Days of the period.
         options: Rate, block, resamples and seed.
+        compared: Name to how many days a period is held against; all of them where nothing is said.
 
     Raises:
         RatchetError: The days are too few to tell how days vary.
@@ -79,14 +65,15 @@ def resampled(daily: Mapping[str, Counts], clusters: int, options: DriftOptions)
         raise RatchetError(
             f"the reference has {days} clusters (days); how they vary can be told from {FEWEST} on\nadd periods to it"
         )
+    lengths = {name: (compared or {}).get(name, days) for name in daily}
     rng = np.random.default_rng(options.seed)
     found: dict[str, list[Floats]] = {name: [] for name in daily}
     for start in range(0, options.resamples, _BATCH):
         count = min(_BATCH, options.resamples - start)
         periods = drawn(rng, count, clusters, days, options.block)
-        references = drawn(rng, count, days, days, options.block)
+        references = {n: drawn(rng, count, n, days, options.block) for n in sorted({*lengths.values()}, reverse=True)}
         for name, rows in daily.items():
-            found[name].append(jensen_shannon(periods @ rows, references @ rows))
+            found[name].append(jensen_shannon(periods @ rows, references[lengths[name]] @ rows))
     distances = np.stack([np.concatenate(parts) for parts in found.values()])
     mean, spread = distances.mean(axis=1), distances.std(axis=1)
     largest = np.max((distances - mean[:, None]) / np.where(spread > 0, spread, 1.0)[:, None], axis=0)

@@ -313,11 +313,10 @@ def findings(scene: Scene, given: Batch) -> Findings:
         fault = drift.Quality(fault=given.fault)
         reference = drift.reference.build(scene.problem, frames)
         return drift.examine(scene.problem, reference, [], None, quality=fault, options=options)
-    # Of the rows that the champion was trained on its scores are more extreme than those of any others.
-    before = [scored(scene, rows) if part == "test" else None for part, rows in rows_known]
+    scores, first = [scored(scene, rows) for rows in frames], _first_judged(scene, rows_known)
     return drift.examine(
         scene.problem,
-        drift.reference.build(scene.problem, frames, before),
+        drift.reference.build(scene.problem, frames, scores, first),
         [given.rows],
         [_scores(scene, given.rows, given.answered)],
         judged=judged(scene),
@@ -325,6 +324,13 @@ def findings(scene: Scene, given: Batch) -> Findings:
         quality=drift.Quality.of_batch(given.figures),
         options=options,
     )
+
+
+def _first_judged(scene: Scene, rows_known: list[tuple[str, pd.DataFrame]]) -> str:
+    """The first cluster of the champion's holdout."""
+    from ratchet import data
+
+    return min(data.clusters(rows, scene.problem).min() for part, rows in rows_known if part == "test")
 
 
 def _scores(scene: Scene, rows: pd.DataFrame, met: Answered | None) -> Scores:
