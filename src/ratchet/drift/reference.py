@@ -94,7 +94,9 @@ def build(
         _check(frame, [*names, *problem.cluster])
         total = summary.merged(total, summary.of(frame, names))
         if SCORE in frame:
-            held = frame[data.clusters(frame, problem) >= judged_from]
+            held = frame[[SCORE]]
+            if judged_from:  # naming the cluster of each row takes its time
+                held = held[data.clusters(frame, problem) >= judged_from]
             total = summary.merged(total, summary.of(held, [SCORE]))
     if not total:
         raise RatchetError("the reference has no rows; there is nothing to hold a period against")
