@@ -255,7 +255,8 @@ def year(months: dict[str, pd.DataFrame]) -> str:
     score = {name: frame[SCORE].to_numpy() for name, frame in months.items()}
     frame = {name: rows.drop(columns=SCORE) for name, rows in months.items()}
     table_of_scores = evaluation.scores_table(problem, months[JUDGED], lambda rows: rows[SCORE].to_numpy(), {})
-    known = reference.build(problem, [frame[m] for m in (*BEFORE, JUDGED)], [score[m] for m in (*BEFORE, JUDGED)])
+    past = (*BEFORE, JUDGED)
+    known = reference.build(problem, [frame[m] for m in past], [score[m] for m in past], judged_from=f"{JUDGED}-01")
     rows = []
     for month in LATER:
         found = drift.examine(problem, known, [frame[month]], [score[month]], judged=drift.Judged(table_of_scores))
