@@ -75,7 +75,9 @@ class TestChain:
         assert [(link.name, link.outcome) for link in found] == [(name, "ok") for name in CHAIN]
         assert audit.complete(found)
         said = {link.name: link.sentence for link in found}
-        assert said["image"].startswith(IMAGES["model-v2"])
+        assert said["image"] == (
+            f"{IMAGES['model-v2']}, by record only: model-v2's names it, and nothing else ran as that"
+        )
         assert said["files"] == "5 files, each with the SHA-256 that the record names"
         assert said["model"].startswith(read.digest("model-v2"))
         assert said["pull request"] == "1, 'A better model' by ada, merged by ada"
@@ -106,6 +108,16 @@ class TestChain:
         assert [spell[: spell.index(" 2")] for spell in spells] == ["challenger with 10 %", "champion"]
         assert " to " in spells[-1]
         assert audit.complete(list(found.values()))
+
+    def test_who_let_it_in_is_told(self, facts: Facts) -> None:
+        """Of each environment, where somebody was asked."""
+        said: dict[str, Any] = {"production": {"approved_by": "bob"}, "staging": {}}
+        moves = [{**move, **said[move["environment"]]} for move in facts.moves]
+
+        found = {link.name: link.sentence for link in audit.examine(replace(facts, moves=moves))}
+
+        assert found["production"].endswith("; approved by bob")
+        assert "approved" not in found["staging"]
 
     def test_a_hold_is_told_with_who_accepted_it(self, facts: Facts) -> None:
         """And is broken when nobody has."""

@@ -19,6 +19,9 @@ from ratchet.deploy.state import State, parse, render
 from ratchet.deploy.strategy import plan
 from ratchet.errors import RatchetError
 from rehearsal.forge import Forge as Server
+from rehearsal.forge import environments
+from rehearsal.forge.environments import Protection
+from rehearsal.forge.state import Approval
 from state_example import REPOSITORY, alone, arm, released
 
 pytestmark = pytest.mark.xdist_group("branch")
@@ -196,6 +199,26 @@ class TestMoves:
             "model_digest": arm(2).model,
             "image": arm(2).image,
         }
+
+    def test_who_approved_it_is_recorded(self, yard: Desk) -> None:
+        """Beside who asked for it; the reviewer whose word let this run in."""
+        run = yard.run(".github/workflows/promote.yml")
+        for user, word, places in (
+            ("eve", "rejected", ["production"]),
+            ("bob", "approved", ["production"]),
+            ("eve", "approved", ["staging"]),
+        ):
+            with yard.server.changing():
+                for name in places:
+                    environments.make(yard.server, yard.server.repository(yard.name), name, Protection())
+                run.approvals.append(Approval(places, user, word, "", run.attempt))
+        client = yard.client()
+        assert (client.approver(run.id, "production"), client.approver(run.id, "elsewhere")) == ("bob", None)
+
+        reason = Why("ada", "because", run.id, client.approver(run.id, "production"))
+        branch.promote(client, "production", Wish("canary", "model-v1"), reason, Path("nowhere"))
+
+        assert {name: moves(yard)[-1][name] for name in ("who", "approved_by")} == {"who": "ada", "approved_by": "bob"}
 
     def test_by_default_what_answers_in_staging_comes(self, yard: Desk) -> None:
         """Into staging itself the newest release with an image."""

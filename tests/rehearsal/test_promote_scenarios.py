@@ -126,6 +126,8 @@ def test_what_is_approved_is_what_was_planned(judged: Desk) -> None:
     assert desk.approve(first.id).status_code == 200
     desk.wait()
     assert production(desk).answering.release == "model-v1"
+    record = desk.records()[f"promotions/production-{first.id}.json"]
+    assert (record["who"], record["approved_by"], record["tag"]) == ("ada", "ada", "model-v1")
 
     second = promoted(desk, "canary")
     assert "model-v1 100 % → model-v1 90 %, model-v2 10 %" in second.summary

@@ -40,6 +40,7 @@ def told(links: Sequence[Link]) -> list[str]:
 
 
 def _image(facts: Facts) -> Iterator[Link]:
+    """By the records: a digest names the same image for ever, and `_smoke` is what was seen of the model in it."""
     image = facts.record.get("image")
     moments = [moment for past in facts.moments.values() for moment in past]
     ran = {arm.image for moment in moments for arm in moment.state.arms.values() if arm.release == facts.tag}
@@ -47,7 +48,9 @@ def _image(facts: Facts) -> Iterator[Link]:
     if others := sorted(ran - {image}):
         yield Link("image", "broken", f"{others[0]} ran as {facts.tag}, whose record names {image or 'no image'}")
     elif image:
-        yield Link("image", "ok", f"{image}, as the record of {facts.tag} names it; nothing else ran by that name")
+        yield Link(
+            "image", "ok", f"{image}, by record only: {facts.tag}'s names it, and nothing else ran as that"
+        )
     else:
         yield Link("image", "ok", f"none was built of {facts.tag}, and none ran")
 
@@ -237,7 +240,14 @@ def _told(facts: Facts, environment: str, past: Sequence[Moment]) -> Link | None
     ]
     if wrong:
         return Link(environment, "broken", f"{summed(wrong)}")
-    return Link(environment, "ok", "; ".join(spells)) if spells else None
+    return Link(environment, "ok", "; ".join([*spells, *_approved(facts, environment)])) if spells else None
+
+
+def _approved(facts: Facts, environment: str) -> Iterator[str]:
+    """Who let the release in, where that was asked for."""
+    mine = [move for move in facts.moves if (move["tag"], move["environment"]) == (facts.tag, environment)]
+    if names := sorted({move["approved_by"] for move in mine if "approved_by" in move}):
+        yield f"approved by {', '.join(names)}"
 
 
 def _unrecorded(facts: Facts, environment: str, past: Sequence[Moment]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -86,8 +87,10 @@ def promote(
     from ratchet.forge import Forge
 
     forge = Forge.from_environment()
-    wish = _wish(strategy, release, share, seen)
-    click.echo(branch.promote(forge, environment, wish, _why(forge, reason)).told())
+    wish, why = _wish(strategy, release, share, seen), _why(forge, reason)
+    if root.is_job():
+        why = replace(why, approved_by=forge.approver(why.run, environment))
+    click.echo(branch.promote(forge, environment, wish, why).told())
 
 
 @deploy.command(epilog="\b\nExample: ratchet deploy apply ../deploy production --watch 10")

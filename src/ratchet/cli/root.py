@@ -44,6 +44,11 @@ def run_number() -> int:
     return int(number)
 
 
+def is_job() -> bool:
+    """This runs in a workflow, and not at a desk."""
+    return "GITHUB_RUN_ID" in os.environ
+
+
 def actor(forge: Forge) -> str:
     """Whose doing this is: who started the run, or at a desk whose token it is."""
     return os.environ.get("GITHUB_TRIGGERING_ACTOR") or os.environ.get("GITHUB_ACTOR") or forge.login

@@ -58,11 +58,12 @@ _RESTORED = re.compile(r"^Restored: ([0-9a-f]{40})$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Why:
-    """Who moves the branch, why, and in which run."""
+    """Who moves the branch, why, and in which run; and who has approved that, where somebody had to."""
 
     who: str
     reason: str
     run: int
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -366,8 +367,10 @@ def _record(forge: Forge, errand: _Errand, done: Move) -> None:
     book = ledger.Ledger(forge)
     if any(entry["deploy_sha"] == done.sha for entry in book.listing().moves(errand.environment)):
         return
-    after, extra = done.after, {}
+    after, extra = done.after, dict[str, str | None]()
     arm = after.newcomer
+    if errand.why.approved_by:
+        extra = {"approved_by": errand.why.approved_by}
     if done.restored is not None:
         arm, gone = after.answering, None if done.before is None else done.before.newcomer.release
         extra = {"withdrawn": gone if gone in after.withdrawn else None, "restored_sha": done.restored}

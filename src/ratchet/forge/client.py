@@ -434,6 +434,12 @@ class Forge:
         """The runs that wait for somebody's approval before they deploy, newest first."""
         return [Run.of(data) for data in self._pages("/actions/runs", "workflow_runs", status="waiting")]
 
+    def approver(self, run_id: int, environment: str) -> str | None:
+        """Who let a run deploy to an environment, the last time that somebody did; None when nobody had to."""
+        said = [each for each in self._get(f"/actions/runs/{run_id}/approvals") if each["state"] == "approved"]
+        found = [each["user"]["login"] for each in said if environment in {one["name"] for one in each["environments"]}]
+        return str(found[-1]) if found else None
+
     def jobs(self, run_id: int, attempt: int) -> list[Job]:
         """The jobs of one attempt of a run."""
         return [Job.of(data) for data in self._pages(f"/actions/runs/{run_id}/attempts/{attempt}/jobs", "jobs")]
