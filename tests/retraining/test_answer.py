@@ -190,12 +190,26 @@ def test_a_proposal_follows_its_newest_check(yard: Desk, say: Answer) -> None:
     assert yard.git.commit(str(yard.git.branch("retrain/2013-06"))).parents == (main_of(yard),)
 
 
-def test_another_period_does_not_withdraw_a_proposal(yard: Desk, say: Answer) -> None:
-    """That July teaches nothing does not take back what June has proven."""
+@pytest.mark.parametrize(
+    ("period", "changes", "stays"),
+    [
+        ("2013-06", DRIFTED, False),
+        ("2013-06", BROKEN, False),
+        ("2013-06", FAILED, False),
+        ("2013-06", UNKNOWN, True),
+        ("2013-06", BLOCKED, True),
+        ("2013-07", QUIET, True),
+    ],
+    ids=["fell", "broken", "failed", "no-labels", "blocked", "later"],
+)
+def test_a_proposal_is_withdrawn_by_what_speaks_against_it(
+    yard: Desk, say: Answer, period: str, changes: dict[str, Any], stays: bool
+) -> None:
+    """What was not judged does not, nor that July teaches nothing when June has proven to."""
     say("2013-06")
-    say("2013-07", **QUIET)
+    say(period, **changes)
 
-    assert proposed(yard) == {1: "retrain/2013-06"}
+    assert proposed(yard) == ({1: "retrain/2013-06"} if stays else {})
 
 
 def test_each_gate_is_dispatched_once_also_when_the_second_dispatch_fails(

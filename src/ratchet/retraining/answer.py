@@ -142,11 +142,8 @@ def _propose(forge: Forge, found: Inquiry, folder: Path, deed: Deed) -> tuple[li
     pull = forge.edit_pull(forge.create_pull(title, name, forge.default_branch, body), title, body)
     forge.label(pull.number, [words.LABELS[found.state]])
     said = [f"pull request {pull.number}: {pull.title}", *_reviewers(forge, pull)]
-    earlier, why = (
-        [standing[period] for period in standing if period < found.period],
-        words.superseded(found, pull.number),
-    )
-    said += [_close(forge, older, why) for older in earlier]
+    why = words.superseded(found, pull.number)
+    said += [_close(forge, older, why) for period, older in standing.items() if period < found.period]
     maintain.have_judged(forge, name, forge.statuses(sha))
     return said, _answered("pull request", pull.number)
 
@@ -173,8 +170,11 @@ def _committed(forge: Forge, found: Inquiry, folder: Path, name: str) -> str:
 
 
 def _withdraw(forge: Forge, found: Inquiry, deed: Deed) -> list[str]:
-    """Close the period's own proposal, which its newest check does not promote."""
-    pull = _proposals(forge).get(found.period)
+    """Close the period's own proposal when its newest check speaks against it: judged, broken, or not to be trained.
+
+    Where nothing was judged, for labels are missing or other data are broken, what was proven stands.
+    """
+    pull = _proposals(forge).get(found.period) if found.proof or found.action == "issue" else None
     return [_close(forge, pull, words.withdrawn(found, _run(forge, deed)))] if pull else []
 
 

@@ -153,7 +153,7 @@ def superseded(found: Inquiry, number: int) -> str:
 def withdrawn(found: Inquiry, run: str) -> str:
     """What the period's own proposal is told when its newest check promotes it no more."""
     why = Paragraph(f"Withdrawn: {found.period} was checked again. {found.sentence}")
-    more = Paragraph((Link("The run that checked", run), " says more. When it is proven anew, it is proposed anew."))
+    more = Paragraph((Link("The run that checked", run), " says more."))
     return markdown.render(document("", (Section("", (why, more)),)))
 
 
