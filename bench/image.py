@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from ratchet import bundle, data, files, image
 from ratchet.errors import RatchetError, told_to_the_user
 from ratchet.release.candidate import Candidate
@@ -35,7 +37,7 @@ from rehearsal.registry import Registry, stop
 BOUND = 0.40
 ROWS = 200
 PATIENCE = 120.0  # seconds for a start
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 # What python:3.11-slim has and Debian has not: a pip that installs beside Debian's packages, and a way to the index.
 THEIR_BASE = """FROM {builder}
 RUN rm --force /usr/lib/python3*/EXTERNALLY-MANAGED

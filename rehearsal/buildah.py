@@ -117,6 +117,7 @@ def command(root: Path, layout: Path, digest: str, environment: Mapping[str, str
     """What starts an image: as its user, with its variables, on its own file system, which only /tmp of can be written.
 
     Everything happens in a mount namespace, and every program gives way to the next: there is one process at the end.
+    Whatever runs containers tells them who `localhost` is.
     """
     about = config(layout, digest)["config"]
     variables = dict(one.split("=", maxsplit=1) for one in about.get("Env", ())) | dict(environment)
@@ -128,7 +129,8 @@ def command(root: Path, layout: Path, digest: str, environment: Mapping[str, str
     begun = [*about.get("Entrypoint", ()), *about.get("Cmd", ())]
     script = (
         'set -e; cd /; mount --bind "$1" "$1"; mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"; '
-        'mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"; mount -o remount,bind,ro "$1"; shift; exec "$@"'
+        'mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"; mkdir -p "$1/etc"; '
+        'echo 127.0.0.1 localhost > "$1/etc/hosts"; mount -o remount,bind,ro "$1"; shift; exec "$@"'
     )
     return ["unshare", "--mount", "sh", "-c", script, "sh", str(root), *inside, *begun]
 
