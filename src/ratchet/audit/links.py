@@ -48,9 +48,7 @@ def _image(facts: Facts) -> Iterator[Link]:
     if others := sorted(ran - {image}):
         yield Link("image", "broken", f"{others[0]} ran as {facts.tag}, whose record names {image or 'no image'}")
     elif image:
-        yield Link(
-            "image", "ok", f"{image}, by record only: {facts.tag}'s names it, and nothing else ran as that"
-        )
+        yield Link("image", "ok", f"{image}, by record only: {facts.tag}'s names it, and nothing else ran as that")
     else:
         yield Link("image", "ok", f"none was built of {facts.tag}, and none ran")
 
