@@ -2,9 +2,10 @@
 
     python bench/serving.py          # needs the outputs of `dvc repro`, and wrk; a first look: --seconds 2 --repeat 1
 
-Each server has one worker on one core; wrk asks from another, in turns, to and fro, with rows of the holdout; a turn
-begins when the core has nothing left to do, for slow servers go on with what a turn has left them. Prints requests a
-second at 1, 8 and 64 connections, where the time of one request goes, and the memory of the worker over many requests.
+Each server has one worker on one core; wrk asks from another, in turns, to and fro, with rows of the holdout. Whoever
+has not the turn is stopped: slow servers go on with what a turn has left them, and idle ones wake up so often that they
+make the tail of whoever answers on their core. Prints requests a second at 1, 8 and 64 connections, where the time of one
+request goes, and the memory of the worker over many requests.
 The bounds: at least 15 times BentoML's quick start, 12 times FastAPI, 30 times `mlflow models serve`; p99 at most 4
 times p50 at one connection; the prediction log at most 5 %; memory flat; no answer other than the bundle's. Each is
 printed with whether it was kept; the exit code is 1 when one was not.
@@ -102,6 +103,12 @@ class Running:
         for one in found:
             found += [pid for pid, parent in table if parent == one]
         return found
+
+    def send(self, what: signal.Signals) -> None:
+        """Send all of them a signal."""
+        for member in self.family():  # BentoML's workers are in groups of their own
+            with suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(member, what)
 
     def worker(self) -> int:
         """The process that holds the model: the largest of the server's."""
@@ -226,9 +233,7 @@ def started(server: Server, rows: Sequence[Mapping[str, Any]], folder: Path) -> 
         _wait(running, rows[0], folder / f"{port}.log")
         yield running
     finally:
-        for member in running.family():  # BentoML's workers are in groups of their own
-            with suppress(ProcessLookupError):  # it may have ended by itself
-                os.kill(member, signal.SIGKILL)
+        running.send(signal.SIGKILL)
         process.wait()
 
 
@@ -244,16 +249,18 @@ def measure(running: Sequence[Running], seconds: float, repeat: int) -> dict[tup
     loads: dict[tuple[str, int], list[Load]] = {}
     for one in running:
         load(one, 8, 1.0)
+        one.send(signal.SIGSTOP)
     for turn in range(repeat):
         for connections in CONNECTIONS:
             for one in running[:: -1 if turn % 2 else 1]:
+                one.send(signal.SIGCONT)
                 loads.setdefault((one.server.name, connections), []).append(load(one, connections, seconds))
+                one.send(signal.SIGSTOP)
     return loads
 
 
 def load(running: Running, connections: int, seconds: float) -> Load:
-    """Ask as fast as it answers, from the second core, once the first is idle."""
-    _idle()
+    """Ask as fast as it answers, from the second core."""
     options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
     command = [*_on_core(1), "wrk", *options, "-s", str(running.script), running.url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -483,23 +490,6 @@ def _processes(columns: str) -> list[tuple[int, int]]:
     """Two columns of ps(1) about every process."""
     found = subprocess.run(["ps", "-eo", columns], check=True, capture_output=True, text=True).stdout
     return [(int(one), int(other)) for one, other in (line.split() for line in found.splitlines()[1:])]
-
-
-def _idle() -> None:
-    """Wait until the servers' core has had little to do for a while."""
-    until = time.monotonic() + 30
-    busy = 1.0
-    while busy > 0.1 and time.monotonic() < until:
-        before, began = _busy(), time.monotonic()
-        time.sleep(0.3)
-        busy = (_busy() - before) / (time.monotonic() - began)
-
-
-def _busy() -> float:
-    """Seconds that the first core has worked since the start, see proc_stat(5)."""
-    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu0 "))
-    user, nice, system, *_ = map(int, line.split()[1:])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(process: int) -> int:
