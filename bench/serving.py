@@ -4,8 +4,8 @@
 
 Each server has one worker on one core; wrk asks from another, in turns, to and fro, with rows of the holdout. Whoever
 has not the turn is stopped: slow servers go on with what a turn has left them, and idle ones wake up so often that they
-make the tail of whoever answers on their core. Prints requests a second at 1, 8 and 64 connections, where the time of one
-request goes, and the memory of the worker over many requests.
+make the tail of whoever answers on their core. Prints requests a second at 1, 8 and 64 connections, where the time of
+one request goes, and the memory of the worker over many requests.
 The bounds: at least 15 times BentoML's quick start, 12 times FastAPI, 30 times `mlflow models serve`; p99 at most 4
 times p50 at one connection; the prediction log at most 5 %; memory flat; no answer other than the bundle's. Each is
 printed with whether it was kept; the exit code is 1 when one was not.
