@@ -64,6 +64,7 @@ bench: install repro ## Measure the figures that the README quotes
 	@$(RUN) python bench/serving.py
 	@$(RUN) python bench/image.py
 	@$(RUN) python bench/drift.py
+	@$(RUN) python bench/backtest.py
 
 clean: ## Remove what the pipeline and the tools made; keeps .venv
 	rm -rf data environment model bundle evaluation card build .ratchet .mypy_cache .pytest_cache .ruff_cache
