@@ -193,9 +193,10 @@ def batch(scene: Scene, period: str) -> Batch:
         return _faulty(scene, period, error)
     met = answered(scene, found.rows)
     used = None if met is None or not met.logged.counts else hashlib.sha256(met.scores.tobytes()).hexdigest()
-    return Batch(
-        period, found.rows, found.figures, None, _named(scene, period, [found.source.decode(), used]), answered=met
-    )
+    content = [found.source.decode(), used]
+    if period in scene.blocked.values():  # mended, perhaps to what was looked at before: it must be seen to be whole
+        content.append("was broken")
+    return Batch(period, found.rows, found.figures, None, _named(scene, period, content), answered=met)
 
 
 def _faulty(scene: Scene, period: str, error: RatchetError) -> Batch:
