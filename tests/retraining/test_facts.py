@@ -170,9 +170,12 @@ class TestBatch:
 
     def test_scores_are_held_against_the_holdout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those of the rows that it was trained on are too sure of themselves."""
+
+        def scored(_: facts.Scene, frame: pd.DataFrame) -> np.ndarray:
+            return scores(frame) if frame["day"].min() >= "2013-03" else scores(frame).round()
+
         made = scene(tmp_path, monkeypatch, Coins(m2013_04=APRIL))
-        trained = lambda frame: scores(frame) if frame["day"].min() >= "2013-03" else scores(frame).round()  # noqa: E731
-        monkeypatch.setattr(facts, "scored", lambda _, frame: trained(frame))
+        monkeypatch.setattr(facts, "scored", scored)
 
         check = named(facts.findings(made, next(facts.arrived(made, None))), "prediction:score")
 

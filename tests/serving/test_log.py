@@ -635,3 +635,15 @@ class TestCost:
             rounds.append((time.perf_counter() - began) / 500)
 
         assert min(rounds) < 5e-6
+
+
+def test_rows_of_less_than_a_handful_are_written_too(tmp_path: Path, begin: Callable[..., PredictionLog]) -> None:
+    """Encoding waits for a handful, or for the next time that is written: each row is there once, in its order."""
+    names = list(map(str, range(2 * log.HANDFUL + 3)))
+    predictions = begin()
+
+    put(predictions, *names)
+    predictions.close()
+
+    lines = [json.loads(line)["id"] for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert lines == names

@@ -366,9 +366,8 @@ def _champion(running: Mapping[Slot, str], desired: State, last: Slot | None) ->
     fresh = [slot for slot in wanted if slot not in running]
     looked_at = [slot for slot, arm in wanted.items() if running.get(slot, arm.image) == arm.image]
     waits = [Await(slot, wanted[slot], is_new=slot in fresh) for slot in looked_at]
-    return [*(Start(slot, wanted[slot]) for slot in fresh), *waits], wanted[
-        spare
-    ].image if spare in fresh else running.get(spare)
+    beside = wanted[spare].image if spare in fresh else running.get(spare)
+    return [*(Start(slot, wanted[slot]) for slot in fresh), *waits], beside
 
 
 def _answering(running: Mapping[Slot, str], desired: State, last: Slot | None) -> Slot:

@@ -6,7 +6,7 @@
 A request pays for its share of a handful of lines of JSON in a bounded buffer, and a thread writes: once a second it
 appends to a local file, and into anything else that fsspec knows it puts whole objects. A target that is full, slow or
 gone costs rows once the buffer is full, never a request. The code that encodes is cold after all else that a request
-does, and a line of a handful costs a third of one by itself; a thread that encoded all would compete with requests.
+does, so many lines in a row cost less each; a thread that encoded all would compete with requests.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class PredictionLog:
         self._plenty = settings.queue // 2
         self._part_rows = settings.rotate_rows
         self._keep_days = settings.keep_days
-        self._lock = threading.Lock()  # held for a few instructions, never while anything is written
+        self._lock = threading.Lock()  # held for a handful of lines at most, never while anything is written
         self._fresh: list[Entry] = []
         self._filling: Part | None = None
         self._filled: deque[Part] = deque()
@@ -138,7 +138,7 @@ class PredictionLog:
         decision: bool | None,  # noqa: FBT001  # a value like the others
         seconds: float,
     ) -> None:
-        """Log one prediction; costs about two microseconds. The row is no longer the caller's to change.
+        """Log one prediction; costs microseconds. The row is not to be changed.
 
         Args:
             identifier: Of the request, or of the row in a batch.
