@@ -14,7 +14,6 @@ import argparse
 import json
 import re
 import shutil
-import socket
 import statistics
 import sys
 import time
@@ -32,6 +31,7 @@ from ratchet import bundle, data, files, image
 from ratchet.errors import RatchetError, told_to_the_user
 from ratchet.release.candidate import Candidate
 from rehearsal import buildah
+from rehearsal.ports import free_port
 from rehearsal.registry import Registry, stop
 
 BOUND = 0.40
@@ -140,9 +140,7 @@ def measure(registry: Registry, pushed: Mapping[str, str], asked: Sequence[bytes
 @contextmanager
 def started(registry: Registry, reference: str) -> Iterator[tuple[float, int, str]]:
     """Seconds to ready, its first process and its address."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     log = registry.folder / "log"
     began = time.perf_counter()
     # BENTOML_HOME and PORT: BentoML's own image writes below the one, and listens where the other says.

@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -33,12 +32,15 @@ from typing import Any
 import httpx
 import orjson
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from ratchet import bundle, data, files, persistence
 from ratchet.errors import RatchetError, told_to_the_user
 from ratchet.serving import fast
 from ratchet.serving.log import Counters, LogSettings, PredictionLog
 from ratchet.serving.metrics import Metrics
 from ratchet.serving.request import Rows
+from rehearsal.ports import free_port
 
 OURS, QUIET, INSIDE, ECHO = "ours", "ours, log off", "ours inside BentoML's middleware", "bare ASGI echo"
 FASTER = {"BentoML quick start": 15, "FastAPI": 12, "mlflow models serve": 30}
@@ -204,9 +206,7 @@ def servers(opened: bundle.Bundle, folder: Path) -> list[Server]:
 @contextmanager
 def started(server: Server, rows: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[Running]:
     """The server, on the first core, answering."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home = folder / f"home-{port}"
     told = {
         "RATCHET_BUNDLE": str(BUNDLE),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from ratchet import files
 from ratchet.deploy.routes import Routes
 from ratchet.deploy.state import Slot
 from ratchet.errors import RatchetError
+from rehearsal.ports import free_port
 from rehearsal.project import ROOT
 
 STATIC = ROOT / "deploy" / "traefik" / "traefik.yaml"
@@ -85,7 +85,7 @@ class Processes:
     def start(self, slot: Slot, image: str) -> None:
         """See `Engine`."""
         self.stop(slot)
-        self._ports[slot] = _free_port()  # a new one each time: the old one may still be in use for a moment
+        self._ports[slot] = free_port()  # a new one each time: the old one may still be in use for a moment
         log = self.folder / f"{slot}.log"
         self.arms[slot] = self.images.run(image, self._ports[slot], self.environment, log)
         self._given[slot] = image
@@ -135,7 +135,7 @@ class Processes:
 
     def _at(self, name: str) -> str:
         if name not in self._ports:
-            self._ports[name] = _free_port()
+            self._ports[name] = free_port()
         return f"http://127.0.0.1:{self._ports[name]}"
 
     def follow(self, routes: Path) -> None:
@@ -175,9 +175,3 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

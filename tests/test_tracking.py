@@ -21,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from ratchet import bundle, export, files, params, tracking
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
+from rehearsal.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = "stages:\n  export:\n    cmd: 'true'\n    outs:\n      - bundle\n"
@@ -274,11 +275,6 @@ def test_an_unreadable_database_is_one_line(root: Path) -> None:
         record(root)
 
     assert "\n" not in str(caught.value)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_a_server_that_is_down_costs_one_line(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from ratchet.deploy import traefik
 from ratchet.deploy.state import SLOTS, STRATEGIES, Slot, State, Strategy
 from ratchet.deploy.strategy import plan
+from rehearsal.ports import free_port
 from state_example import alone, arm
 
 pytestmark = pytest.mark.xdist_group("traefik")
@@ -155,7 +156,7 @@ class Small:
     """An arm that says its name, and counts."""
 
     name: str
-    port: int = 0
+    port: int = field(default_factory=free_port)  # the same after a stop
     predicted: int = 0
     is_well: bool = True
     _server: uvicorn.Server | None = None
@@ -171,7 +172,6 @@ class Small:
         found = socket.socket()
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(("127.0.0.1", self.port))
-        self.port = found.getsockname()[1]
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=self._server.run, kwargs={"sockets": [found]}, daemon=True)
         thread.start()
@@ -240,42 +240,14 @@ def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def ports(count: int) -> list[int]:
-    """Free ones."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    found = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return found
-
-
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The real program; its log has to stay empty of errors."""
-    folder = tmp_path_factory.mktemp("traefik")
-    (folder / "dynamic").mkdir()
-    web, api = ports(2)
-    static = {
-        "entryPoints": {"web": {"address": f"127.0.0.1:{web}"}, "traefik": {"address": f"127.0.0.1:{api}"}},
-        "providers": {
-            "providersThrottleDuration": "50ms",
-            "file": {"directory": str(folder / "dynamic"), "watch": True},
-        },
-        "api": {"insecure": True},
-        "metrics": {"prometheus": {}},
-        "log": {"level": "ERROR", "filePath": str(folder / "log")},
-        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-    }
-    (folder / "static.yaml").write_text(yaml.safe_dump(static))
     arms: dict[Slot, Small] = {slot: Small(slot) for slot in SLOTS}
     for one in arms.values():
         one.start()
-    process = subprocess.Popen([TRAEFIK, f"--configFile={folder / 'static.yaml'}"])
-    made = Front(folder, f"http://127.0.0.1:{web}", f"http://127.0.0.1:{api}", arms)
+    process, made = _started(tmp_path_factory, arms)
     try:
-        until(lambda: _listens(api))
         yield made
     finally:
         process.terminate()
@@ -283,6 +255,31 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         made.client.close()
         for one in arms.values():
             one.stop()
+
+
+def _started(folders: pytest.TempPathFactory, arms: dict[Slot, Small]) -> tuple[subprocess.Popen[bytes], Front]:
+    """Traefik once it listens; a port may be somebody else's by the time it asks for it, and it then ends."""
+    for _ in range(5):
+        folder = folders.mktemp("traefik")
+        (folder / "dynamic").mkdir()
+        web, api = free_port(), free_port()
+        static = {
+            "entryPoints": {"web": {"address": f"127.0.0.1:{web}"}, "traefik": {"address": f"127.0.0.1:{api}"}},
+            "providers": {
+                "providersThrottleDuration": "50ms",
+                "file": {"directory": str(folder / "dynamic"), "watch": True},
+            },
+            "api": {"insecure": True},
+            "metrics": {"prometheus": {}},
+            "log": {"level": "ERROR", "filePath": str(folder / "log")},
+            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        }
+        (folder / "static.yaml").write_text(yaml.safe_dump(static))
+        process = subprocess.Popen([TRAEFIK, f"--configFile={folder / 'static.yaml'}"])
+        until(lambda: process.poll() is not None or (_listens(web) and _listens(api)), 60)  # noqa: B023
+        if process.poll() is None:
+            return process, Front(folder, f"http://127.0.0.1:{web}", f"http://127.0.0.1:{api}", arms)
+    raise AssertionError(f"Traefik does not start: {(folder / 'log').read_text()}")
 
 
 def _listens(port: int) -> bool:

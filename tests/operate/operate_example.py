@@ -28,6 +28,7 @@ from ratchet import bundle, data, files
 from ratchet.deploy import prometheus, traefik
 from ratchet.deploy.state import Arm, Slot, State
 from rehearsal.engine import Processes, end
+from rehearsal.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
@@ -231,7 +232,7 @@ def watched(engine: Processes, folder: Path) -> Iterator[str]:
     model["file_sd_configs"][0]["files"] = [str(folder / "arms.json")]
     proxy["static_configs"][0]["targets"] = [static["entryPoints"]["metrics"]["address"]]
     files.write_text(folder / "prometheus.yml", yaml.safe_dump(given))
-    address = _free_address()
+    address = f"127.0.0.1:{free_port()}"
     program = [
         "prometheus",
         f"--config.file={folder / 'prometheus.yml'}",
@@ -278,11 +279,3 @@ def people(world: World) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def _free_address() -> str:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"

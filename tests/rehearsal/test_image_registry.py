@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -26,6 +25,7 @@ from ratchet import bundle, files, image, smoke
 from ratchet.errors import RatchetError
 from rehearsal import buildah
 from rehearsal.forge import Forge
+from rehearsal.ports import free_port
 from rehearsal.registry import Registry, stop
 from rehearsal.runner import Runner, standins
 
@@ -64,9 +64,7 @@ def push(registry: Registry, folder: Path, **changes: str) -> str:
 @contextmanager
 def served(registry: Registry, reference: str, log: Path, **environment: str) -> Iterator[tuple[httpx.Client, int]]:
     """A client of the running service, and its process."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     process = registry.run(reference, port, environment, log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pandas as pd
 
 from ratchet import bundle, export, files
 from ratchet.problem import Problem
+from rehearsal.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 JSON = {"content-type": "application/json"}
@@ -125,9 +125,7 @@ class Running:
 def serving(folder: Path, scratch: Path, **environment: str) -> Iterator[Running]:
     """`bentoml serve` on a bundle, until the block ends."""
     scratch.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     paths = [ROOT / "src", ROOT / "tests" / "problems"]
     told = {
         "RATCHET_BUNDLE": str(folder),

@@ -9,13 +9,13 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 from pathlib import Path
 
 sys.path[:0] = [os.environ["REHEARSAL_ROOT"], str(Path(os.environ["REHEARSAL_ROOT"], "src"))]
 
 from ratchet.errors import RatchetError  # noqa: E402
+from rehearsal.ports import free_port  # noqa: E402
 from rehearsal.registry import Registry  # noqa: E402
 
 
@@ -123,13 +123,6 @@ def runs(number: int) -> bool:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 if __name__ == "__main__":
