@@ -207,6 +207,7 @@ class Front:
     api: str
     arms: dict[Slot, Small]
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20))
+    _marks: int = 0
 
     def route(self, state: State) -> None:
         """Follow a state; returns when Traefik does."""
@@ -214,22 +215,22 @@ class Front:
         held = self.folder / "dynamic" / "traefik.yaml"
         if held.exists() and held.read_text() == text:  # which is no change to Traefik, either
             return
-        before = self._reloads()
+        self._put("traefik.yaml", text)
+        # It counts a reload before its routers change, so a router of ours, written last, says when they have.
+        self._marks += 1
+        mark = {"rule": f"Path(`/mark-{self._marks}`)", "entryPoints": ["web"], "service": "noop@internal"}
+        self._put("mark.yaml", yaml.safe_dump({"http": {"routers": {"mark": mark}}}))
+        until(lambda: self.client.get(f"{self.web}/mark-{self._marks}").status_code == 418)
+
+    def _put(self, name: str, text: str) -> None:
         new = self.folder / "new.tmp"
         new.write_text(text)
-        new.replace(held)
-        until(lambda: self._reloads() > before)
+        new.replace(self.folder / "dynamic" / name)
 
     def predict(self, times: int = 1, body: bytes = b"{}", **headers: str) -> Counter[str]:
         """Who answered how often; failures by their status."""
         answers = [self.client.post(f"{self.web}/predict", content=body, headers=headers) for _ in range(times)]
         return Counter(one.text if one.is_success else str(one.status_code) for one in answers)
-
-    def _reloads(self) -> float:
-        for line in self.client.get(f"{self.api}/metrics").text.splitlines():
-            if line.startswith("traefik_config_reloads_total "):
-                return float(line.split()[1])
-        return 0.0
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
@@ -243,11 +244,29 @@ def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The real program; its log has to stay empty of errors."""
+    folder = tmp_path_factory.mktemp("traefik")
+    (folder / "dynamic").mkdir()
+    web, api = free_port(), free_port()
+    static = {
+        "entryPoints": {"web": {"address": f"127.0.0.1:{web}"}, "traefik": {"address": f"127.0.0.1:{api}"}},
+        "providers": {
+            "providersThrottleDuration": "50ms",
+            "file": {"directory": str(folder / "dynamic"), "watch": True},
+        },
+        "api": {"insecure": True},
+        "metrics": {"prometheus": {}},
+        "log": {"level": "ERROR", "filePath": str(folder / "log")},
+        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+    }
+    (folder / "static.yaml").write_text(yaml.safe_dump(static))
     arms: dict[Slot, Small] = {slot: Small(slot) for slot in SLOTS}
     for one in arms.values():
         one.start()
-    process, made = _started(tmp_path_factory, arms)
+    process = subprocess.Popen([TRAEFIK, f"--configFile={folder / 'static.yaml'}"])
+    made = Front(folder, f"http://127.0.0.1:{web}", f"http://127.0.0.1:{api}", arms)
     try:
+        until(lambda: process.poll() is not None or (_listens(web) and _listens(api)), 60)
+        assert process.poll() is None, (folder / "log").read_text()
         yield made
     finally:
         process.terminate()
@@ -255,31 +274,6 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         made.client.close()
         for one in arms.values():
             one.stop()
-
-
-def _started(folders: pytest.TempPathFactory, arms: dict[Slot, Small]) -> tuple[subprocess.Popen[bytes], Front]:
-    """Traefik once it listens; a port may be somebody else's by the time it asks for it, and it then ends."""
-    for _ in range(5):
-        folder = folders.mktemp("traefik")
-        (folder / "dynamic").mkdir()
-        web, api = free_port(), free_port()
-        static = {
-            "entryPoints": {"web": {"address": f"127.0.0.1:{web}"}, "traefik": {"address": f"127.0.0.1:{api}"}},
-            "providers": {
-                "providersThrottleDuration": "50ms",
-                "file": {"directory": str(folder / "dynamic"), "watch": True},
-            },
-            "api": {"insecure": True},
-            "metrics": {"prometheus": {}},
-            "log": {"level": "ERROR", "filePath": str(folder / "log")},
-            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-        }
-        (folder / "static.yaml").write_text(yaml.safe_dump(static))
-        process = subprocess.Popen([TRAEFIK, f"--configFile={folder / 'static.yaml'}"])
-        until(lambda: process.poll() is not None or (_listens(web) and _listens(api)), 60)  # noqa: B023
-        if process.poll() is None:
-            return process, Front(folder, f"http://127.0.0.1:{web}", f"http://127.0.0.1:{api}", arms)
-    raise AssertionError(f"Traefik does not start: {(folder / 'log').read_text()}")
 
 
 def _listens(port: int) -> bool:

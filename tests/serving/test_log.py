@@ -221,6 +221,18 @@ class TestFiles:
         assert identifiers(tmp_path) == ["a"]
         assert predictions.waiting == 0
 
+    def test_rows_of_less_than_a_handful_are_written_too(
+        self, begin: Callable[..., PredictionLog], tmp_path: Path
+    ) -> None:
+        """Encoding waits for a handful, or for the next time that is written: each row is there once, in its order."""
+        names = [str(number) for number in range(2 * log.HANDFUL + 3)]
+        predictions = begin()
+
+        put(predictions, *names)
+        predictions.close()
+
+        assert identifiers(tmp_path) == names
+
     def test_a_file_ends_after_so_many_rows(self, begin: Callable[..., PredictionLog], tmp_path: Path) -> None:
         """The rest goes into the next one."""
         predictions = begin(rotate_rows=10)
@@ -599,8 +611,8 @@ class TestSystem:
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-class TestCost:
-    """What a request pays."""
+class TestThreads:
+    """Whoever puts rows."""
 
     def test_many_threads_lose_no_row_without_its_being_counted(
         self, begin: Callable[..., PredictionLog], counted: Counted, tmp_path: Path
@@ -622,28 +634,3 @@ class TestCost:
         assert len(found) == len(set(found)) == counted.written
         assert counted.written + counted.dropped == 16_000
         assert counted.failed == 0
-
-    @pytest.mark.parametrize("queue", [10_000, 1], ids=["taken", "dropped"])
-    def test_a_row_costs_less_than_five_microseconds(self, begin: Callable[..., PredictionLog], queue: int) -> None:
-        """The best of ten rounds; a dropped row costs no more than one that is taken."""
-        predictions = begin(queue=queue)
-        rounds = []
-        for _ in range(10):
-            began = time.perf_counter()
-            for _ in range(500):
-                predictions.put("a", NOON, ROW, 0.25, True, 0.0005)
-            rounds.append((time.perf_counter() - began) / 500)
-
-        assert min(rounds) < 5e-6
-
-
-def test_rows_of_less_than_a_handful_are_written_too(tmp_path: Path, begin: Callable[..., PredictionLog]) -> None:
-    """Encoding waits for a handful, or for the next time that is written: each row is there once, in its order."""
-    names = list(map(str, range(2 * log.HANDFUL + 3)))
-    predictions = begin()
-
-    put(predictions, *names)
-    predictions.close()
-
-    lines = [json.loads(line)["id"] for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
-    assert lines == names
