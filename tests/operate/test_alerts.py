@@ -245,6 +245,7 @@ class TestFaults:
 
     def test_a_proxy_that_is_gone(self, world: World) -> None:
         """Nobody gets through, so nobody asks."""
+        until(lambda: len(world.query('sum(increase(ratchet_requests_total{route=~"/predict.*"}[10m])) > 100')) == 1)
         with told(world, ("ProxyDown", ""), ("NoTraffic", "")):
             assert world.engine.traefik is not None
             world.engine.traefik.kill()
