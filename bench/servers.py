@@ -5,14 +5,19 @@ Run by that script, in this folder, with the repository's outputs beside it.
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import bentoml
 import numpy as np
+import orjson
 import pandas as pd
 from fastapi import FastAPI
+from scipy import stats
 
 from ratchet import persistence
 
@@ -76,3 +81,71 @@ def mounted() -> Any:
     mounted: Any = service(type("Mounted", (), {}))
     mounted.mount_asgi_app(load(settings.read()), path="/")
     return mounted.to_asgi()
+
+
+class ByTurns:
+    """Our application, whose prediction log is taken away and given back every moment.
+
+    Two processes of the very same code differ by some percent, for as long as they live: more than the log costs.
+    """
+
+    SLICE_SECONDS = 0.05  # some handfuls of lines are encoded in each
+
+    def __init__(self) -> None:
+        from ratchet.serving import settings
+        from ratchet.serving.service import load
+
+        self._app = load(settings.read())
+        self._log = self._app._log
+        self._writer = next(thread for thread in threading.enumerate() if thread.name == "prediction-log")
+        self._begin()
+        gc.collect()
+        gc.freeze()  # as the service does
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer; `/price` tells the costs since it was last asked."""
+        if scope["type"] != "http":
+            await echo(scope, receive, send)
+        elif scope["path"] == "/price":
+            body = orjson.dumps(self._price(), option=orjson.OPT_SERIALIZE_NUMPY)
+            self._begin()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            if self._count and time.perf_counter() > self._until:
+                self._turn()
+            self._count += 1
+            await self._app(scope, receive, send)
+
+    def _begin(self) -> None:
+        self._slices: dict[bool, list[float]] = {True: [], False: []}
+        self._logged, self._written = 0, self._writing()
+        self._start()
+
+    def _start(self) -> None:
+        self._began, self._count = time.perf_counter(), 0
+        self._until = self._began + self.SLICE_SECONDS
+
+    def _turn(self) -> None:
+        is_on = self._app._log is not None
+        self._slices[is_on].append((time.perf_counter() - self._began) / self._count)
+        self._logged += self._count if is_on else 0
+        self._app._log = None if is_on else self._log
+        self._start()
+
+    def _price(self) -> dict[str, float]:
+        """Seconds of a request, without the slices that something else hit, and of the writing thread for each."""
+        on, off = (stats.trim_mean(self._slices[is_on], 0.1) for is_on in (True, False))
+        return {"on": on, "off": off, "writer": (self._writing() - self._written) / max(1, self._logged)}
+
+    def _writing(self) -> float:
+        """Seconds of a processor that the thread has had: it works in everybody's turn."""
+        return time.clock_gettime(time.pthread_getcpuclockid(self._writer.ident or 0))
+
+
+def by_turns() -> ByTurns:
+    """See `ByTurns`."""
+    from ratchet.serving import metrics
+
+    metrics.prepare(workers=1)
+    return ByTurns()

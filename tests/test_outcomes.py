@@ -19,7 +19,8 @@ from ratchet import bundle, export, files, outcomes, params
 from ratchet.cli import main
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
-from ratchet.serving.log import Counters, LogSettings, PredictionLog
+from ratchet.serving.log import Counters, PredictionLog
+from ratchet.serving.targets import LogSettings
 
 DELAYS, COINS = Problem("delays"), Problem("coins")
 OLD, NEW = "a" * 64, "b" * 64

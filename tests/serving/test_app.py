@@ -50,6 +50,14 @@ def app(folder: Path, model: Any = None, **environment: str) -> App:
     return App(opened, read(environment), Metrics("binary", IDENTITY, {}, None))
 
 
+class Padded(dict[str, Any]):
+    """A row that is sent with many blanks."""
+
+
+def written(body: Any) -> str:
+    return json.dumps(body) + " " * 5000 * isinstance(body, Padded)
+
+
 def ask(served: App, *requests: tuple[str, Any]) -> list[httpx.Response]:
     """Answers to what is posted, or got where there is nothing to post, one after the other."""
 
@@ -57,7 +65,7 @@ def ask(served: App, *requests: tuple[str, Any]) -> list[httpx.Response]:
         transport = httpx.ASGITransport(served)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             return [
-                await (client.get(path) if body is None else client.post(path, content=json.dumps(body), headers=JSON))
+                await (client.get(path) if body is None else client.post(path, content=written(body), headers=JSON))
                 for path, body in requests
             ]
 
@@ -117,6 +125,20 @@ def test_a_dead_log_fails_no_request_and_shows(flights_bundle: Path, tmp_path: P
     assert {answer.status_code for answer in answers} == {200}
     assert 'ratchet_log_rows_total{outcome="failed"} 0.0' not in metrics.text
     assert "ratchet_log_queue_rows 20.0" in metrics.text
+
+
+def test_the_log_holds_a_row_as_it_came_unless_that_is_long(flights_bundle: Path, tmp_path: Path) -> None:
+    """Who fills a body with blanks fills neither the memory nor the disk."""
+    served = app(flights_bundle, RATCHET_LOG=str(tmp_path))
+    private = {"tailnum": "N14228"}
+    answers = ask(served, ("/predict", private | FLIGHT), ("/predict", Padded(private | FLIGHT)))
+    served.close()
+    assert [answer.status_code for answer in answers] == [200, 200]
+    (path,) = tmp_path.rglob("*.jsonl")
+    as_it_came, padded = path.read_bytes().splitlines()
+    assert json.dumps(FLIGHT)[1:].encode() in as_it_came  # with its spaces
+    assert len(padded) < len(as_it_came)
+    assert json.loads(padded)["inputs"] == json.loads(as_it_came)["inputs"] == FLIGHT
 
 
 def test_a_regression_counts_scores_and_no_decisions() -> None:

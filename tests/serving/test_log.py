@@ -22,8 +22,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from prometheus_client import CollectorRegistry, Counter
 
 from ratchet.errors import RatchetError
-from ratchet.serving import log
-from ratchet.serving.log import Counters, LogSettings, PredictionLog
+from ratchet.serving import lines, log
+from ratchet.serving.log import Counters, PredictionLog
+from ratchet.serving.targets import LogSettings
 
 MODEL = "3f9a0c1b2d4e5f60" + "0" * 48
 NOON = 1_372_939_200.25  # 2013-07-04 12:00:00.25 UTC
@@ -199,10 +200,10 @@ class TestPrivate:
 
     def test_columns_do_not_share_hashes(self) -> None:
         """The same value in two columns cannot be told to be the same, nor under two salts."""
-        hashes = {log.hashed("a", "x", b"1"), log.hashed("b", "x", b"1"), log.hashed("a", "x", b"2")}
+        hashes = {lines.hashed("a", "x", b"1"), lines.hashed("b", "x", b"1"), lines.hashed("a", "x", b"2")}
 
         assert len(hashes) == 3
-        assert log.hashed("a", "x", b"1") in hashes
+        assert lines.hashed("a", "x", b"1") in hashes
 
 
 class TestFiles:
@@ -528,7 +529,8 @@ class TestTrouble:
 # Puts rows into the folder that it is given; `counts` says written, dropped, failed.
 WORKER = f"""
 import sys, time
-from ratchet.serving.log import Counters, LogSettings, PredictionLog
+from ratchet.serving.log import Counters, PredictionLog
+from ratchet.serving.targets import LogSettings
 class Count(int):
     n = 0
     def inc(self, amount=1):

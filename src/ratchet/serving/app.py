@@ -21,10 +21,11 @@ import orjson
 
 from ratchet.bundle import Bundle
 from ratchet.serving import openapi
-from ratchet.serving.log import Counters, LogSettings, PredictionLog
+from ratchet.serving.log import Counters, PredictionLog
 from ratchet.serving.metrics import Metrics
 from ratchet.serving.request import Refused, Row, Rows
 from ratchet.serving.settings import Settings
+from ratchet.serving.targets import LogSettings
 
 logger = logging.getLogger("ratchet.serving")
 
@@ -39,6 +40,7 @@ LINGER_SECONDS, LINGER_BYTES = (
     1.0,
     16 << 20,
 )  # how long a refused body is still read, so that its sender sees the answer
+LOGGED_BYTES = 4096  # of a body that is logged as it came: one full of blanks shall not fill the memory
 CLOSE_SECONDS = 5.0  # for the prediction log, when the service ends
 
 _JSON = (b"content-type", b"application/json")
@@ -141,13 +143,15 @@ class App:
     async def _predict(self, scope: Scope, receive: Receive) -> Answer:
         began, at = time.perf_counter(), time.time()
         headers = dict(scope["headers"])
-        row = self._rows.one(await self._body(headers, receive))
+        body = await self._body(headers, receive)
+        row = self._rows.one(body)
         identity = self._identity(headers)
         score = self._score(row)
         decision = None if self._threshold is None else score >= self._threshold
         self._metrics.scored(score, decision)
         if self._log is not None:
-            self._log.put(identity, at, row, score, decision, time.perf_counter() - began)
+            kept = body if len(body) <= LOGGED_BYTES else row
+            self._log.put(identity, at, kept, score, decision, time.perf_counter() - began)
         return _json({"id": identity, "score": score, "decision": decision, "model": self._model}, identity)
 
     async def _predict_batch(self, scope: Scope, receive: Receive) -> Answer:

@@ -1,0 +1,103 @@
+"""A line of the prediction log: what came as JSON goes in as it came, and what is private never does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratchet.serving import lines
+
+MODEL = "3f9a0c1b2d4e5f60" + "0" * 48
+NOON = 1_372_939_200.25  # 2013-07-04 12:00:00.25 UTC
+NAMES = ("origin", "flight", "tailnum", "Kürzel", 'a"b', "score")
+
+WRITTEN = [(",", ":"), (", ", ": "), (" ,\n", " : ")]  # between values, and between name and value
+
+texts = st.text(max_size=8) | st.sampled_from(['"', ",", ":", "\\", "tailnum", '"tailnum":', "\u2028", "}"])
+values = texts | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.none()
+rows = st.lists(st.tuples(st.sampled_from(NAMES), values), unique_by=lambda pair: pair[0]).map(dict)
+
+
+def line(inputs: lines.Inputs, private: tuple[str, ...] = ("tailnum",), salt: bytes = b"") -> bytes:
+    return lines.encoder(MODEL, private, salt)("a", NOON, inputs, 0.25, True, 0.0005)
+
+
+class TestAsItCame:
+    """The bytes of a request."""
+
+    def test_a_body_is_part_of_its_line_as_it_came(self) -> None:
+        """With its own spaces and figures, in the place of the row."""
+        assert line(b'{"origin": "EWR", "hour": 1.50}') == (
+            b'{"id":"a","at":"2013-07-04T12:00:00.250000Z","model":"' + MODEL.encode() + b'",'
+            b'"inputs":{"origin": "EWR", "hour": 1.50},"score":0.25,"decision":true,"seconds":0.0005}\n'
+        )
+
+    @pytest.mark.parametrize("blank", ["\n", "\r", "\r\n", "\n  "])
+    def test_a_body_of_many_lines_becomes_one(self, blank: str) -> None:
+        """A line of the log ends where it ends, for readers that break at a carriage return too."""
+        found = line(f'{{{blank}"origin":{blank}"EWR"}}{blank}'.encode())
+
+        assert len(found.splitlines()) == 1
+        assert json.loads(found)["inputs"] == {"origin": "EWR"}
+
+
+class TestPrivate:
+    """What the schema marks private."""
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            '{"tailnum":"N1","origin":"EWR"}',
+            '{"origin":"EWR","tailnum":"N1"}',
+            '{"origin":"EWR","tailnum":null}',
+            '{"tailnum":null,"origin":"EWR"}',
+            '{"tailnum":-1.5e3 , "origin":"EWR"}',
+            '{ "tailnum" : "N1" , "origin" : "EWR" }',
+            '{"tailnum": "N1", "origin": "EWR"}',
+            '{"tailnum":"N,1","origin":"EWR"}',
+            '{"tailnum":"N,1,","origin":"EWR"}',
+            '{"tailnum":"","origin":"EWR"}',
+            '{"tailnum":"}","origin":"EWR"}',
+            '{"tailnum":"N\\"1,","origin":"EWR"}',
+            '{"tailn\\u0075m":"N1","origin":"EWR"}',
+            '{"tailnum"\n:"N1","origin":"EWR"}',
+            '{"origin":"EWR"}',
+        ],
+    )
+    def test_a_private_column_is_left_out_however_it_is_written(self, body: str) -> None:
+        """First, last, spaced, escaped, with commas and quotes in it."""
+        assert json.loads(line(body.encode()))["inputs"] == {"origin": "EWR"}
+
+    def test_a_text_that_says_the_name_stays(self) -> None:
+        """Only names are names."""
+        assert json.loads(line(b'{"origin":"tailnum","tailnum":"N1","dest":"a"}'))["inputs"] == {
+            "origin": "tailnum",
+            "dest": "a",
+        }
+
+    def test_a_body_is_hashed_as_its_row_is(self) -> None:
+        """The same line, whichever way it came."""
+        row = {"origin": "EWR", "tailnum": "N14228"}
+
+        assert line(json.dumps(row).encode(), salt=b"pepper") == line(row, salt=b"pepper")
+
+    @given(
+        rows,
+        st.sets(st.sampled_from(NAMES)),
+        st.booleans(),
+        st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")]),
+    )
+    def test_whatever_is_asked_the_line_holds_it_without_what_is_private(
+        self, row: dict[str, Any], private: set[str], ascii_only: bool, separators: tuple[str, str]
+    ) -> None:
+        """Any row, any names, in any way to write JSON."""
+        body = json.dumps(row, ensure_ascii=ascii_only, separators=separators).encode()
+
+        found = line(body, tuple(private))
+
+        assert found.count(b"\n") == 1
+        assert json.loads(found)["inputs"] == {name: value for name, value in row.items() if name not in private}
