@@ -89,12 +89,13 @@ class ByTurns:
     Two processes of the very same code differ by some percent, for as long as they live: more than the log costs.
     """
 
-    SLICE_SECONDS = 0.05  # some handfuls of lines are encoded in each
+    SLICE_SECONDS = 0.05  # enough for a handful of the log's lines
 
     def __init__(self) -> None:
-        from ratchet.serving import settings
+        from ratchet.serving import metrics, settings
         from ratchet.serving.service import load
 
+        metrics.prepare(workers=1)
         self._app = load(settings.read())
         self._log = self._app._log
         self._writer = next(thread for thread in threading.enumerate() if thread.name == "prediction-log")
@@ -141,11 +142,3 @@ class ByTurns:
     def _writing(self) -> float:
         """Seconds of a processor that the thread has had: it works in everybody's turn."""
         return time.clock_gettime(time.pthread_getcpuclockid(self._writer.ident or 0))
-
-
-def by_turns() -> ByTurns:
-    """See `ByTurns`."""
-    from ratchet.serving import metrics
-
-    metrics.prepare(workers=1)
-    return ByTurns()

@@ -54,6 +54,7 @@ ROWS = 500
 PROCESSES = 4  # in which the log is measured
 CONNECTIONS = (1, 8, 64)
 PROGRAMS = Path(sys.executable).parent
+UVICORN = [str(PROGRAMS / "uvicorn"), "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
 BENCH = Path(__file__).parent.resolve()
 BUNDLE = Path("bundle").resolve()
 WRK = """
@@ -158,8 +159,6 @@ def main() -> None:
         loads = measure(running, given.seconds, given.repeat)
         print("\n" + table(running, loads))
         print(anatomy(opened, rows, loads, folder))
-        for one in running:
-            one.send(signal.SIGSTOP)
         prices = log_prices(rows, folder, given.seconds * given.repeat)
         print(told_of_the_log(prices))
         price = max(statistics.mean(found) for found in prices.values())
@@ -184,7 +183,6 @@ def main() -> None:
 def servers(opened: bundle.Bundle, folder: Path) -> list[Server]:
     """All of them; ours first."""
     problem = opened.manifest["problem"]
-    uvicorn = [str(PROGRAMS / "uvicorn"), "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
     bento = [str(PROGRAMS / "bentoml"), "serve", "--host", "127.0.0.1", "--port", "{port}"]
     mlflow = [str(PROGRAMS / "mlflow"), "models", "serve", "--env-manager", "local", "--workers", "1"]
     named = {"BENCH_PROBLEM": problem}
@@ -192,9 +190,9 @@ def servers(opened: bundle.Bundle, folder: Path) -> list[Server]:
     return [
         Server(OURS, ours, environment={"RATCHET_LOG": str(folder / "predictions")}),
         Server(QUIET, ours),
-        Server(ECHO, [*uvicorn, "servers:echo"], answers=lambda _: 0.0, environment=named),
-        Server(INSIDE, [*uvicorn, "--factory", "servers:mounted"], environment=named),
-        Server("FastAPI", [*uvicorn, "--factory", "servers:fastapi"], environment=named),
+        Server(ECHO, [*UVICORN, "servers:echo"], answers=lambda _: 0.0, environment=named),
+        Server(INSIDE, [*UVICORN, "--factory", "servers:mounted"], environment=named),
+        Server("FastAPI", [*UVICORN, "--factory", "servers:fastapi"], environment=named),
         Server(
             "BentoML quick start",
             [*bento, "servers:QuickStart"],
@@ -297,10 +295,9 @@ def table(running: Sequence[Running], loads: Mapping[tuple[str, int], Sequence[L
 def log_prices(rows: Sequence[Mapping[str, Any]], folder: Path, seconds: float) -> dict[int, list[float]]:
     """Shares of the throughput that the log takes, by connections, one of each process."""
     prices: dict[int, list[float]] = {}
-    uvicorn = [str(PROGRAMS / "uvicorn"), "--host", "127.0.0.1", "--port", "{port}", "--no-access-log"]
     for process in range(PROCESSES):
         told = {"RATCHET_LOG": str(folder / f"by-turns-{process}")}
-        server = Server("log by turns", [*uvicorn, "--factory", "servers:by_turns"], environment=told)
+        server = Server("log by turns", [*UVICORN, "--factory", "servers:ByTurns"], environment=told)
         with started(server, rows, folder) as running:
             load(running, 8, 2.0)
             for connections in CONNECTIONS:
@@ -441,7 +438,7 @@ def _parts(opened: bundle.Bundle, rows: Sequence[Mapping[str, Any]], folder: Pat
         "trees": _timed(lambda _: model._predict(model._trees, matrix, nthread=1)),
         "encode the answer": _timed(lambda _: orjson.dumps(answer)),
         "metrics": _timed(count),
-        "prediction log": _timed(lambda i: log.put("0", 0.0, parsed[i], 0.25, decision, 0.0)),
+        "prediction log": _timed(lambda i: log.put("0", 0.0, bodies[i], 0.25, decision, 0.0)),
     }
     log.close(30)
     timed["features and encoders"] -= timed["trees"]

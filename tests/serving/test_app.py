@@ -50,23 +50,16 @@ def app(folder: Path, model: Any = None, **environment: str) -> App:
     return App(opened, read(environment), Metrics("binary", IDENTITY, {}, None))
 
 
-class Padded(dict[str, Any]):
-    """A row that is sent with many blanks."""
-
-
-def written(body: Any) -> str:
-    return json.dumps(body) + " " * 5000 * isinstance(body, Padded)
-
-
 def ask(served: App, *requests: tuple[str, Any]) -> list[httpx.Response]:
-    """Answers to what is posted, or got where there is nothing to post, one after the other."""
+    """Answers to what is posted (text as it is), or got where there is nothing to post, one after the other."""
 
     async def run() -> list[httpx.Response]:
         transport = httpx.ASGITransport(served)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             return [
-                await (client.get(path) if body is None else client.post(path, content=written(body), headers=JSON))
-                for path, body in requests
+                await (client.get(path) if body is None else client.post(path, content=body, headers=JSON))
+                for path, given in requests
+                for body in [json.dumps(given) if isinstance(given, dict) else given]
             ]
 
     return asyncio.run(run())
@@ -130,15 +123,31 @@ def test_a_dead_log_fails_no_request_and_shows(flights_bundle: Path, tmp_path: P
 def test_the_log_holds_a_row_as_it_came_unless_that_is_long(flights_bundle: Path, tmp_path: Path) -> None:
     """Who fills a body with blanks fills neither the memory nor the disk."""
     served = app(flights_bundle, RATCHET_LOG=str(tmp_path))
-    private = {"tailnum": "N14228"}
-    answers = ask(served, ("/predict", private | FLIGHT), ("/predict", Padded(private | FLIGHT)))
+    body = json.dumps({"tailnum": "N14228"} | FLIGHT)
+    answers = ask(served, ("/predict", body), ("/predict", body + " " * 5000))
     served.close()
     assert [answer.status_code for answer in answers] == [200, 200]
-    (path,) = tmp_path.rglob("*.jsonl")
-    as_it_came, padded = path.read_bytes().splitlines()
+    as_it_came, padded = logged(tmp_path)
     assert json.dumps(FLIGHT)[1:].encode() in as_it_came  # with its spaces
     assert len(padded) < len(as_it_came)
     assert json.loads(padded)["inputs"] == json.loads(as_it_came)["inputs"] == FLIGHT
+
+
+def test_hashes_are_of_checked_values(flights_bundle: Path, tmp_path: Path) -> None:
+    """1 and 1.0 are one value and two texts, so the row is logged as it was read."""
+    served = app(flights_bundle, RATCHET_LOG=str(tmp_path), RATCHET_LOG_PRIVATE="hash", RATCHET_LOG_SALT="pepper")
+    ask(served, ("/predict", FLIGHT | {"tailnum": "N14228", "day": 4.0}))
+    served.close()
+    (line,) = logged(tmp_path)
+    # printf '["tailnum","N14228"]' | openssl dgst -sha256 -hmac pepper
+    told = {"tailnum": "f64c641371b393e4887cb2a18f138faee0b92226c54cdb3612f8c5267b5a98e2"}
+    assert json.loads(line)["inputs"] == FLIGHT | told
+    assert b'"day":4,' in line
+
+
+def logged(folder: Path) -> list[bytes]:
+    (path,) = folder.rglob("*.jsonl")
+    return path.read_bytes().splitlines()
 
 
 def test_a_regression_counts_scores_and_no_decisions() -> None:

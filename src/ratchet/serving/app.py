@@ -40,7 +40,6 @@ LINGER_SECONDS, LINGER_BYTES = (
     1.0,
     16 << 20,
 )  # how long a refused body is still read, so that its sender sees the answer
-LOGGED_BYTES = 4096  # of a body that is logged as it came: one full of blanks shall not fill the memory
 CLOSE_SECONDS = 5.0  # for the prediction log, when the service ends
 
 _JSON = (b"content-type", b"application/json")
@@ -150,7 +149,7 @@ class App:
         decision = None if self._threshold is None else score >= self._threshold
         self._metrics.scored(score, decision)
         if self._log is not None:
-            kept = body if len(body) <= LOGGED_BYTES else row
+            kept = body if len(body) <= self._log.plain_bytes else row
             self._log.put(identity, at, kept, score, decision, time.perf_counter() - began)
         return _json({"id": identity, "score": score, "decision": decision, "model": self._model}, identity)
 

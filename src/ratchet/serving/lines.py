@@ -2,9 +2,9 @@
 
     {"id", "at", "model", "inputs": {…}, "score", "decision", "seconds"}
 
-A row that came as plain JSON becomes part of its line as it came: bytes are several times cheaper to keep and to write
-than the dict that was read from them. Private columns are cut out of the bytes, and only where that is sure to find
-them: without a backslash, a name is spelled in one way and a quote begins or ends a text. Else the row is read.
+A row that is given as the JSON that it came as becomes part of its line as it is. Private columns are cut out of the
+bytes, and only where that is sure to find them: without a backslash, a name is spelled in one way and a quote begins or
+ends a text. Else the JSON is read.
 """
 
 from __future__ import annotations

@@ -16,14 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ratchet.serving.lines import Encode, Entry, Inputs, encoder
+from ratchet.serving.lines import Entry, Inputs, encoder
 from ratchet.serving.targets import DAY, LogSettings, Part, day_name, sweep, target
 
 logger = logging.getLogger("ratchet.serving.log")
 
 FLUSH_SECONDS = 1.0  # a crash loses at most what came since
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of a target that fails
-HANDFUL = 256  # rows that are encoded together; one request in so many waits for it, half a millisecond
+HANDFUL = 256  # rows that are encoded together; one request in so many waits for it, too few for a 99th percentile
+PLAIN_BYTES = 4096  # of a body that is kept in place of its row: one full of blanks shall not fill the memory
 
 
 class Counter(Protocol):
@@ -50,7 +51,12 @@ class Counters:
 
 
 class PredictionLog:
-    """Takes rows without ever blocking or raising; a thread writes them."""
+    """Takes rows without ever blocking or raising; a thread writes them.
+
+    Attributes:
+        plain_bytes: Longest JSON that it takes in place of a row; 0 where private values are hashed, for 1 and 1.0 are
+            one value and two texts.
+    """
 
     def __init__(self, settings: LogSettings, schema: Mapping[str, Any], counters: Counters) -> None:
         """Start the thread; the target is first touched by it, and may be dead.
@@ -64,7 +70,9 @@ class PredictionLog:
             RatchetError: The URL is of a kind that is not installed.
         """
         self._counters = counters
-        self._encode = _encoder(settings, schema)
+        private, salt = _private(settings, schema)
+        self.plain_bytes = 0 if salt else PLAIN_BYTES
+        self._encode = encoder(settings.model, private, salt)
         self._target = target(settings)
         self._limit = settings.queue + self._target.gathers
         self._plenty = settings.queue // 2
@@ -98,7 +106,7 @@ class PredictionLog:
         Args:
             identifier: Of the request, or of the row in a batch.
             at: When it was asked, seconds since 1970.
-            inputs: The raw row, or the JSON that it came as, which costs less to keep.
+            inputs: The raw row; or the JSON that it came as, of at most `plain_bytes`, which costs less to keep.
             score: The answer.
             decision: Whether the score reaches the threshold; None for a regression.
             seconds: How long the answer took.
@@ -207,9 +215,10 @@ class PredictionLog:
             logger.warning("prediction log: old files cannot be deleted: %s", error)
 
 
-def _encoder(settings: LogSettings, schema: Mapping[str, Any]) -> Encode:
+def _private(settings: LogSettings, schema: Mapping[str, Any]) -> tuple[list[str], bytes]:
+    """The private columns, and the salt of their hashes; none: they are left out."""
     private = [name for name, rule in schema["properties"].items() if rule.get("private")]
     salt = settings.salt.encode() if settings.private == "hash" else b""
     if private and settings.private == "hash" and not salt:
         logger.warning("prediction log: RATCHET_LOG_SALT is not set, so %s is left out, not hashed", ", ".join(private))
-    return encoder(settings.model, private, salt)
+    return private, salt

@@ -1,6 +1,8 @@
 """Where a prediction log goes: files of this machine, or whole objects in anything else that fsspec knows.
 
-<target>/<model, 16 digits>/<day, UTC>/<host>-<process>-<n>.jsonl
+Each is named by what wrote it, so that no two ever write the same one:
+
+    <target>/<model, 16 digits>/<day, UTC>/<host>-<process>-<n>.jsonl
 """
 
 from __future__ import annotations
