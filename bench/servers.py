@@ -89,7 +89,7 @@ class ByTurns:
     Two processes of the very same code differ by some percent, for as long as they live: more than the log costs.
     """
 
-    SLICE_SECONDS = 0.05  # enough for a handful of the log's lines
+    SLICE_SECONDS = 0.05  # some handfuls of the log's lines; by chance more or less, for machines have a beat too
 
     def __init__(self) -> None:
         from ratchet.serving import metrics, settings
@@ -99,6 +99,7 @@ class ByTurns:
         self._app = load(settings.read())
         self._log = self._app._log
         self._writer = next(thread for thread in threading.enumerate() if thread.name == "prediction-log")
+        self._random = np.random.default_rng()
         self._begin()
         gc.collect()
         gc.freeze()  # as the service does
@@ -120,25 +121,30 @@ class ByTurns:
 
     def _begin(self) -> None:
         self._slices: dict[bool, list[float]] = {True: [], False: []}
-        self._logged, self._written = 0, self._writing()
+        self._logged, self._written = 0, 0.0
         self._start()
 
     def _start(self) -> None:
-        self._began, self._count = time.perf_counter(), 0
-        self._until = self._began + self.SLICE_SECONDS
+        self._began, self._count, self._wrote = time.perf_counter(), 0, self._writing()
+        self._until = self._began + self.SLICE_SECONDS * self._random.uniform(0.5, 1.5)
 
     def _turn(self) -> None:
         is_on = self._app._log is not None
-        self._slices[is_on].append((time.perf_counter() - self._began) / self._count)
+        writer = self._writing() - self._wrote
+        self._slices[is_on].append((time.perf_counter() - self._began - writer) / self._count)
+        self._written += writer
         self._logged += self._count if is_on else 0
         self._app._log = None if is_on else self._log
         self._start()
 
     def _price(self) -> dict[str, float]:
-        """Seconds of a request, without the slices that something else hit, and of the writing thread for each."""
+        """Seconds of a request, without the slices that something else hit, and of the writing thread for each.
+
+        The thread writes when it can, in whosever turn: its seconds are taken out of all, and shared by what it wrote.
+        """
         on, off = (stats.trim_mean(self._slices[is_on], 0.1) for is_on in (True, False))
-        return {"on": on, "off": off, "writer": (self._writing() - self._written) / max(1, self._logged)}
+        return {"on": on, "off": off, "writer": self._written / max(1, self._logged)}
 
     def _writing(self) -> float:
-        """Seconds of a processor that the thread has had: it works in everybody's turn."""
+        """Seconds of a processor that the thread has had."""
         return time.clock_gettime(time.pthread_getcpuclockid(self._writer.ident or 0))

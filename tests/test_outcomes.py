@@ -381,7 +381,8 @@ class TestFlights:
         scores = []
         for number, row in enumerate(bundle.plain_rows(flights[list(model.schema["properties"])])):
             score = model.score_row(row)
-            predictions.put(f"request-{number}", time.time(), row, score, score >= 0.3, 0.0002)
+            answer = {"id": f"request-{number}", "score": score, "decision": score >= 0.3, "model": model.digest}
+            predictions.put(json.dumps(answer).encode(), time.time(), row, 0.0002)
             scores.append(score)
         predictions.close()
         return np.array(scores)

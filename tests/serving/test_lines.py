@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from ratchet.serving import lines
 
-MODEL = "3f9a0c1b2d4e5f60" + "0" * 48
+ANSWER = b'{"id":"a","score":0.25,"decision":true}'
 NOON = 1_372_939_200.25  # 2013-07-04 12:00:00.25 UTC
 NAMES = ("origin", "flight", "tailnum", "Kürzel", 'a"b', "score")
 
@@ -22,8 +23,8 @@ values = texts | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, a
 rows = st.lists(st.tuples(st.sampled_from(NAMES), values), unique_by=lambda pair: pair[0]).map(dict)
 
 
-def line(inputs: lines.Inputs, private: tuple[str, ...] = ("tailnum",)) -> bytes:
-    return lines.encoder(MODEL, private, b"")("a", NOON, inputs, 0.25, True, 0.0005)
+def line(inputs: lines.Inputs, private: tuple[str, ...] = ("tailnum",), at: float = NOON) -> bytes:
+    return lines.encoder(private, b"")(ANSWER, at, inputs, 0.0005)
 
 
 class TestAsItCame:
@@ -32,9 +33,16 @@ class TestAsItCame:
     def test_a_body_is_part_of_its_line_as_it_came(self) -> None:
         """With its own spaces and figures, in the place of the row."""
         assert line(b'{"origin": "EWR", "hour": 1.50}') == (
-            b'{"id":"a","at":"2013-07-04T12:00:00.250000Z","model":"' + MODEL.encode() + b'",'
-            b'"inputs":{"origin": "EWR", "hour": 1.50},"score":0.25,"decision":true,"seconds":0.0005}\n'
+            b'{"id":"a","score":0.25,"decision":true,"at":"2013-07-04T12:00:00.250000Z","seconds":0.0005,'
+            b'"inputs":{"origin": "EWR", "hour": 1.50}}\n'
         )
+
+    @pytest.mark.parametrize("at", [0.0, NOON, NOON + 0.001, 1_372_939_199.999999, 1_372_939_200.000001])
+    def test_the_time_is_the_one_that_was_given(self, at: float) -> None:
+        """To a microsecond, over the end of a second, a minute and an hour."""
+        found = datetime.fromisoformat(json.loads(line(b"{}", at=at))["at"])
+
+        assert found.timestamp() == pytest.approx(at, abs=1e-6, rel=0)
 
     @pytest.mark.parametrize("blank", ["\n", "\r", "\r\n", "\n  "])
     def test_a_body_of_many_lines_becomes_one(self, blank: str) -> None:

@@ -80,9 +80,14 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "LONGEST_PAUSE", 0.02)
 
 
-def put(predictions: PredictionLog, *identifiers: object, at: float = NOON) -> None:
+def answer(identifier: object, score: float = 0.25, *, decision: bool | None = True) -> bytes:
+    said = {"id": str(identifier), "score": score, "decision": decision, "model": MODEL}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def put(predictions: PredictionLog, *identifiers: object, at: float = NOON, row: Any = ROW) -> None:
     for identifier in identifiers:
-        predictions.put(str(identifier), at, ROW, 0.25, True, 0.0005)
+        predictions.put(answer(identifier), at, row, 0.0005)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -110,13 +115,13 @@ class TestLine:
         """In this order, the time in UTC, without the private column."""
         predictions = begin()
 
-        predictions.put("a-1", NOON, ROW, 0.1 + 0.2, False, 0.0005)
+        predictions.put(answer("a-1", 0.1 + 0.2, decision=False), NOON, ROW, 0.0005)
         predictions.close()
 
         (path,) = tmp_path.rglob("*.jsonl")
         assert path.read_text() == (
-            '{"id":"a-1","at":"2013-07-04T12:00:00.250000Z","model":"' + MODEL + '",'
-            '"inputs":{"origin":"EWR","flight":1545},"score":0.30000000000000004,"decision":false,"seconds":0.0005}\n'
+            '{"id":"a-1","score":0.30000000000000004,"decision":false,"model":"' + MODEL + '",'
+            '"at":"2013-07-04T12:00:00.250000Z","seconds":0.0005,"inputs":{"origin":"EWR","flight":1545}}\n'
         )
 
     def test_a_file_is_found_by_model_and_day(self, begin: Callable[..., PredictionLog], tmp_path: Path) -> None:
@@ -134,7 +139,7 @@ class TestLine:
         """It is null, as in the answer."""
         predictions = begin()
 
-        predictions.put("a", NOON, ROW, 12.5, None, 0.0005)
+        predictions.put(answer("a", 12.5, decision=None), NOON, ROW, 0.0005)
         predictions.close()
 
         assert [(entry["score"], entry["decision"]) for entry in read(tmp_path)] == [(12.5, None)]
@@ -144,7 +149,7 @@ class TestLine:
         row = dict(ROW)
         predictions = begin()
 
-        predictions.put("a", NOON, row, 0.25, True, 0.0005)
+        put(predictions, "a", row=row)
         predictions.close()
 
         assert row == {"origin": "EWR", "flight": 1545, "tailnum": "N14228"}
@@ -157,8 +162,8 @@ class TestLine:
         predictions = begin()
 
         put(predictions, "a")
-        predictions.put("b", NOON, row, 0.25, True, 0.0005)
-        predictions.put("c", float("nan"), ROW, 0.25, True, 0.0005)
+        put(predictions, "b", row=row)
+        put(predictions, "c", at=float("nan"))
         put(predictions, "d")
         predictions.close()
 
@@ -174,7 +179,7 @@ class TestPrivate:
         predictions = begin(private="hash", salt="pepper")
 
         put(predictions, "a")
-        predictions.put("b", NOON, ROW | {"tailnum": None}, 0.25, True, 0.0005)
+        put(predictions, "b", row=ROW | {"tailnum": None})
         predictions.close()
 
         first, second = read(tmp_path)
@@ -214,6 +219,19 @@ class TestFiles:
         assert eventually(lambda: counted.written == 1)
         assert identifiers(tmp_path) == ["a"]
         assert predictions.waiting == 0
+
+    def test_while_rows_come_they_are_written_more_often(
+        self, begin: Callable[..., PredictionLog], counted: Counted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Few at a time, for a core that writes many at once answers nobody meanwhile."""
+        monkeypatch.setattr(log, "FLUSH_SECONDS", 3600.0)
+        predictions = begin(queue=4)
+
+        put(predictions, "a", "b")  # half of what may wait wakes the thread
+        assert eventually(lambda: counted.written == 2)
+        put(predictions, "c")
+
+        assert eventually(lambda: counted.written == 3)
 
     def test_rows_of_less_than_a_handful_are_written_too(
         self, begin: Callable[..., PredictionLog], tmp_path: Path
@@ -531,7 +549,7 @@ class Count(int):
 counters = Counters(Count(), Count(), Count())
 log = PredictionLog(LogSettings(sys.argv[1], "{MODEL}", queue=100_000, keep_days=0), {SCHEMA!r}, counters)
 def put(identifier):
-    log.put(identifier, {NOON}, {ROW!r}, 0.25, True, 0.0005)
+    log.put(b'{{"id":"%s"}}' % str(identifier).encode(), {NOON}, {ROW!r}, 0.0005)
 def counts():
     print(counters.written.n, counters.dropped.n, counters.failed.n > 0, flush=True)
 """

@@ -148,10 +148,11 @@ class App:
         score = self._score(row)
         decision = None if self._threshold is None else score >= self._threshold
         self._metrics.scored(score, decision)
+        answer = orjson.dumps({"id": identity, "score": score, "decision": decision, "model": self._model})
         if self._log is not None:
             kept = body if len(body) <= self._log.plain_bytes else row
-            self._log.put(identity, at, kept, score, decision, time.perf_counter() - began)
-        return _json({"id": identity, "score": score, "decision": decision, "model": self._model}, identity)
+            self._log.put(answer, at, kept, time.perf_counter() - began)
+        return _json(answer, identity)
 
     async def _predict_batch(self, scope: Scope, receive: Receive) -> Answer:
         began, at = time.perf_counter(), time.time()
@@ -163,11 +164,12 @@ class App:
         share = (time.perf_counter() - began) / len(rows)
         for i, (row, score) in enumerate(zip(rows, scores, strict=True)):
             decision = None if self._threshold is None else score >= self._threshold
-            predictions.append({"id": f"{identity}-{i}", "score": score, "decision": decision})
+            prediction = {"id": f"{identity}-{i}", "score": score, "decision": decision}
+            predictions.append(prediction)
             self._metrics.scored(score, decision)
             if self._log is not None:
-                self._log.put(f"{identity}-{i}", at, row, score, decision, share)
-        return _json({"model": self._model, "predictions": predictions}, identity)
+                self._log.put(orjson.dumps(prediction | {"model": self._model}), at, row, share)
+        return _json(orjson.dumps({"model": self._model, "predictions": predictions}), identity)
 
     def _score(self, row: Row) -> float:
         try:
@@ -290,8 +292,7 @@ def _info(bundle: Bundle, settings: Settings, bento: str | None) -> dict[str, An
     }
 
 
-def _json(content: Mapping[str, Any], identity: str) -> Answer:
-    body = orjson.dumps(content)
+def _json(body: bytes, identity: str) -> Answer:
     headers = (_JSON, (b"content-length", b"%d" % len(body)), (b"x-request-id", identity.encode()))
     return Answer(200, headers, body)
 

@@ -1,9 +1,9 @@
 """The prediction log: what was asked and what was answered, as JSON lines, off the request path.
 
-A request pays for its share of a handful of lines of JSON in a bounded buffer, and a thread writes: once a second it
+A request pays for its share of a handful of lines of JSON in a bounded buffer, and a thread writes: within a second it
 appends to a local file, and into anything else that fsspec knows it puts whole objects. A target that is full, slow or
 gone costs rows once the buffer is full, never a request. The code that encodes is cold after all else that a request
-does, so many lines in a row cost less each; a thread that encoded all would compete with requests.
+does, so some lines in a row cost less each; a thread that encoded all would compete with requests.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from ratchet.serving.targets import DAY, LogSettings, Part, day_name, sweep, tar
 logger = logging.getLogger("ratchet.serving.log")
 
 FLUSH_SECONDS = 1.0  # a crash loses at most what came since
+BUSY_SECONDS = 0.1  # from one write to the next, while there are rows: to write many at once holds requests up
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of a target that fails
-HANDFUL = 256  # rows that are encoded together; one request in so many waits for it, too few for a 99th percentile
+HANDFUL = 64  # rows that are encoded together: one request waits for them, about as long as it takes itself
 PLAIN_BYTES = 4096  # of a body that is kept in place of its row: one full of blanks shall not fill the memory
 
 
@@ -72,7 +73,7 @@ class PredictionLog:
         self._counters = counters
         private, salt = _private(settings, schema)
         self.plain_bytes = 0 if salt else PLAIN_BYTES
-        self._encode = encoder(settings.model, private, salt)
+        self._encode = encoder(private, salt)
         self._target = target(settings)
         self._limit = settings.queue + self._target.gathers
         self._plenty = settings.queue // 2
@@ -92,29 +93,19 @@ class PredictionLog:
         """Rows that are not at the target yet."""
         return self._waiting
 
-    def put(
-        self,
-        identifier: str,
-        at: float,
-        inputs: Inputs,
-        score: float,
-        decision: bool | None,  # noqa: FBT001  # a value like the others
-        seconds: float,
-    ) -> None:
+    def put(self, answer: bytes, at: float, inputs: Inputs, seconds: float) -> None:
         """Log one prediction; costs microseconds. A row is not to be changed.
 
         Args:
-            identifier: Of the request, or of the row in a batch.
+            answer: The JSON object of what was said of this row: `id`, `score`, `decision`, `model`.
             at: When it was asked, seconds since 1970.
             inputs: The raw row; or the JSON that it came as, of at most `plain_bytes`, which costs less to keep.
-            score: The answer.
-            decision: Whether the score reaches the threshold; None for a regression.
             seconds: How long the answer took.
         """
         with self._lock:
             if self._waiting < self._limit and not self._closing.is_set():
                 self._waiting += 1
-                self._fresh.append((identifier, at, inputs, score, decision, seconds))
+                self._fresh.append((answer, at, inputs, seconds))
                 if len(self._fresh) >= HANDFUL:
                     self._encode_fresh()
                 if self._waiting == self._plenty:
@@ -155,32 +146,35 @@ class PredictionLog:
         part.rows += 1
         if part.rows >= self._part_rows:
             self._seal()
+            self._wake.set()
 
     def _seal(self) -> None:
         """End the part that is being filled; the lock is held."""
         if self._filling:
             self._filled.append(self._filling)
             self._filling = None
-            self._wake.set()
 
     def _run(self) -> None:
+        pause = FLUSH_SECONDS
         while not self._closing.is_set():
-            self._wake.wait(FLUSH_SECONDS)
+            self._wake.wait(pause)
             self._wake.clear()
             self._sweep()
-            self._write()
+            pause = BUSY_SECONDS if self._write() else FLUSH_SECONDS
         self._write()
         self._target.close()
 
-    def _write(self) -> None:
-        """Write what there is by now; rows that come meanwhile wait for the next time, or each would be a write."""
+    def _write(self) -> bool:
+        """Write what there is by now, if anything; what comes meanwhile waits, or each row would be a write."""
         with self._lock:
             self._encode_fresh()
             part = self._filling
             if part and (self._closing.is_set() or part.age >= self._target.part_seconds):
                 self._seal()
+            found = bool(self._filled)
         while self._filled and not self._abandoned.is_set():
             self._store(self._filled[0])
+        return found
 
     def _store(self, part: Part) -> None:
         """Try once; after a failure wait, the longer the more there were."""
