@@ -51,7 +51,7 @@ TAIL, LOG_COST, GROWTH = 4.0, 0.05, 0.02
 ROUNDING = 1e-12
 """The most that the answers of scikit-learn's own pipeline may differ from the bundle's."""
 ROWS = 500
-PROCESSES = 8  # in which the log is measured: they differ by more than two turns in one do
+PROCESSES = 8  # in which the log is measured: two of them differ by more than its cost does
 TOUCHED = 1 << 28  # bytes; a page that a host has not given yet costs ten times as much to whoever writes a file to it
 CONNECTIONS = (1, 8, 64)
 PROGRAMS = Path(sys.executable).parent
@@ -161,7 +161,7 @@ def main() -> None:
         loads = measure(running, given.seconds, given.repeat)
         print("\n" + table(running, loads))
         print(anatomy(opened, rows, loads, folder))
-        prices = log_prices(rows, folder, given.seconds * given.repeat / 2)
+        prices = log_prices(rows, folder, given.seconds * given.repeat / 2)  # many, for less long
         print(told_of_the_log(prices))
         price = max(statistics.mean(found) for found in prices.values())
         kept = bounds(loads)

@@ -81,23 +81,29 @@ def _dropping(private: Sequence[str]) -> Callable[[Inputs], bytes]:
     names = [(quoted, quoted + b":") for quoted in map(orjson.dumps, private)]
 
     def public(inputs: Inputs) -> bytes:
-        if isinstance(inputs, bytes) and not (_BACKSLASH in inputs or _NEWLINE in inputs or _RETURN in inputs):
-            body = inputs
-            for quoted, key in names:
-                before, found, rest = body.partition(key)
-                value, comma, after = rest.partition(b",")
-                if found and comma and value.count(b'"') in {0, 2}:
-                    body = before + after
-                elif found or quoted in body:  # this takes more than a look at commas and quotes
-                    break
-            else:
-                return body
+        plain = _without(names, inputs) if isinstance(inputs, bytes) else None
+        if plain is not None:
+            return plain
         row = _read(inputs)
         for name in private:
             row.pop(name, None)
         return orjson.dumps(row)
 
     return public
+
+
+def _without(names: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+    """The object without these names and their values; None where that takes more than a look at commas and quotes."""
+    if _BACKSLASH in body or _NEWLINE in body or _RETURN in body:
+        return None
+    for name, key in names:
+        before, found, rest = body.partition(key)
+        value, comma, after = rest.partition(b",")
+        if found and comma and value.count(b'"') in {0, 2}:
+            body = before + after
+        elif found or name in body:
+            return None
+    return body
 
 
 def _read(inputs: Inputs) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ratchet.serving.targets import DAY, LogSettings, Part, day_name, sweep, tar
 logger = logging.getLogger("ratchet.serving.log")
 
 FLUSH_SECONDS = 1.0  # a crash loses at most what came since
-BUSY_SECONDS = 0.1  # from one write to the next, while there are rows: to write many at once holds requests up
+BUSY_SECONDS = 0.25  # from one write to the next, while there are rows: to write many at once holds requests up
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of a target that fails
 HANDFUL = 64  # rows that are encoded together: fewer cost more each, and for more of them one request waits longer
 PLAIN_BYTES = 4096  # of a body that is kept in place of its row: one full of blanks shall not fill the memory
@@ -75,7 +75,7 @@ class PredictionLog:
         self.plain_bytes = 0 if salt else PLAIN_BYTES
         self._encode = encoder(private, salt)
         self._target = target(settings)
-        self._limit = self._room = settings.queue + self._target.gathers
+        self._limit = settings.queue + self._target.gathers
         self._plenty = settings.queue // 2
         self._part_rows = settings.rotate_rows
         self._keep_days = settings.keep_days
@@ -83,7 +83,7 @@ class PredictionLog:
         self._fresh: list[Entry] = []
         self._filling: Part | None = None
         self._filled: deque[Part] = deque()
-        self._waiting = self._failures = self._swept = self._day = self._midnight = 0
+        self._waiting = self._failures = self._swept = self._day = 0
         self._wake, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -103,7 +103,7 @@ class PredictionLog:
             seconds: How long the answer took.
         """
         with self._lock:
-            if self._waiting < self._room:
+            if self._waiting < self._limit and not self._closing.is_set():
                 self._waiting += 1
                 self._fresh.append((answer, at, inputs, seconds))
                 if len(self._fresh) >= HANDFUL:
@@ -116,7 +116,6 @@ class PredictionLog:
     def close(self, timeout: float = 5.0) -> None:
         """Write what waits and end the thread; what the target has not taken after `timeout` seconds is lost."""
         with self._lock:
-            self._room = 0
             self._closing.set()
         self._wake.set()
         self._thread.join(timeout)
@@ -136,12 +135,11 @@ class PredictionLog:
                 self._waiting -= 1
                 self._counters.dropped.inc()
                 continue
-            if entry[1] >= self._midnight:
+            day = int(entry[1] // DAY)
+            if day > self._day:
                 self._append(lines)
                 self._seal()
-                self._day = int(entry[1] // DAY)
-                self._midnight = (self._day + 1) * DAY
-                lines = []
+                self._day, lines = day, []
             lines.append(line)
         self._append(lines)
         self._fresh.clear()
@@ -174,7 +172,7 @@ class PredictionLog:
         self._target.close()
 
     def _write(self) -> bool:
-        """Write what there is by now, if anything; what comes meanwhile waits, or each row would be a write."""
+        """Write what there is by now, and say if there was; what comes meanwhile waits, or each row were a write."""
         with self._lock:
             self._encode_fresh()
             part = self._filling
