@@ -76,14 +76,15 @@ class PredictionLog:
         self._encode = encoder(private, salt)
         self._target = target(settings)
         self._limit = settings.queue + self._target.gathers
-        self._plenty = settings.queue // 2
+        self._plenty = settings.queue // 2 + self._target.gathers
+        self._handful = max(1, min(HANDFUL, settings.queue // 2))
         self._part_rows = settings.rotate_rows
         self._keep_days = settings.keep_days
         self._lock = threading.Lock()  # held for a handful of lines at most, never while anything is written
-        self._fresh: list[Entry] = []
+        self._fresh: deque[Entry] = deque()  # nobody needs the lock to add to it
         self._filling: Part | None = None
         self._filled: deque[Part] = deque()
-        self._waiting = self._failures = self._swept = self._day = 0
+        self._encoded = self._failures = self._swept = self._day = 0
         self._wake, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -91,7 +92,7 @@ class PredictionLog:
     @property
     def waiting(self) -> int:
         """Rows that are not at the target yet."""
-        return self._waiting
+        return self._encoded + len(self._fresh)
 
     def put(self, answer: bytes, at: float, inputs: Inputs, seconds: float) -> None:
         """Log one prediction; costs microseconds. A row is not to be changed.
@@ -102,24 +103,23 @@ class PredictionLog:
             inputs: The raw row; or the JSON that it came as, of at most `plain_bytes`, which costs less to keep.
             seconds: How long the answer took.
         """
-        with self._lock:
-            if self._waiting < self._limit and not self._closing.is_set():
-                self._waiting += 1
-                self._fresh.append((answer, at, inputs, seconds))
-                if len(self._fresh) >= HANDFUL:
-                    self._encode_fresh()
-                if self._waiting == self._plenty:
-                    self._wake.set()
-                return
-        self._counters.dropped.inc()
+        fresh = self._fresh
+        if self._encoded + len(fresh) >= self._limit or self._closing.is_set():
+            self._counters.dropped.inc()
+            return
+        fresh.append((answer, at, inputs, seconds))
+        if len(fresh) >= self._handful:
+            with self._lock:
+                self._encode_fresh()
+            if self._encoded >= self._plenty:
+                self._wake.set()
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what waits and end the thread; what the target has not taken after `timeout` seconds is lost."""
-        with self._lock:
-            self._closing.set()
+        self._closing.set()
         self._wake.set()
         self._thread.join(timeout)
-        lost = 0 if self._abandoned.is_set() else self._waiting
+        lost = 0 if self._abandoned.is_set() else self.waiting
         self._abandoned.set()
         if lost:
             self._counters.dropped.inc(lost)
@@ -128,11 +128,11 @@ class PredictionLog:
     def _encode_fresh(self) -> None:
         """Make lines of the rows that have come; the lock is held."""
         lines: list[bytes] = []
-        for entry in self._fresh:
+        for _ in range(len(self._fresh)):
+            entry = self._fresh.popleft()
             try:
                 line = self._encode(*entry)
             except Exception:  # whatever it is, it must not become the request's
-                self._waiting -= 1
                 self._counters.dropped.inc()
                 continue
             day = int(entry[1] // DAY)
@@ -142,14 +142,14 @@ class PredictionLog:
                 self._day, lines = day, []
             lines.append(line)
         self._append(lines)
-        self._fresh.clear()
 
     def _append(self, lines: list[bytes]) -> None:
         while lines:
             part = self._filling = self._filling or Part(self._day)
             fitting = lines[: self._part_rows - part.rows]
-            part.data.extend(b"".join(fitting))
+            part.pieces.append(b"".join(fitting))
             part.rows += len(fitting)
+            self._encoded += len(fitting)
             if part.rows >= self._part_rows:
                 self._seal()
                 self._wake.set()
@@ -202,7 +202,7 @@ class PredictionLog:
             self._counters.written.inc(part.rows)
             with self._lock:
                 self._filled.popleft()
-                self._waiting -= part.rows
+                self._encoded -= part.rows
 
     def _sweep(self) -> None:
         """Once a day delete what is too old."""

@@ -57,9 +57,14 @@ class Part:
     """Lines of one day on their way to the target."""
 
     day: int
-    data: bytearray = field(default_factory=bytearray)
+    pieces: list[bytes] = field(default_factory=list)
     rows: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def data(self) -> bytes:
+        """All lines; put together once, where one buffer that grows is copied again and again."""
+        return b"".join(self.pieces)
 
     @property
     def age(self) -> float:
@@ -104,7 +109,7 @@ class Files:
 
     def store(self, part: Part) -> None:
         """See `Target`."""
-        if self._file is not None and self._is_over(part, self._file):
+        if self._file is not None and self._is_over(part):
             self.close()
         file = self._open(part.day) if self._file is None else self._file
         try:
@@ -112,10 +117,15 @@ class Files:
                 done = 0
                 while done < len(data):
                     done += os.write(file, data[done:])
+            found = os.fstat(file)
         except OSError:
             self._undo(file)
             raise
-        self._size = os.fstat(file).st_size
+        if not found.st_nlink:  # someone has deleted it, and these rows with it
+            self.close()
+            self.store(part)
+            return
+        self._size = found.st_size
         self._rows += part.rows
 
     def folder(self) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -129,11 +139,11 @@ class Files:
             with suppress(OSError):  # of a file system that is gone
                 os.close(file)
 
-    def _is_over(self, part: Part, file: int) -> bool:
+    def _is_over(self, part: Part) -> bool:
         given = self._settings
         if part.day > self._day or self._rows + part.rows > given.rotate_rows:
             return True
-        return time.monotonic() - self._began >= given.rotate_seconds or _is_gone(file)
+        return time.monotonic() - self._began >= given.rotate_seconds
 
     def _open(self, day: int) -> int:
         while self._file is None:
@@ -169,7 +179,7 @@ class Objects:
         while self._path is None:
             path = f"{folder}/{_name(self._settings.model, part.day, next(self._numbers))}"
             self._path = None if system.exists(path) else path
-        data = bytes(part.data)
+        data = part.data
         try:
             system.pipe_file(self._path, data)
         except FileNotFoundError:  # it has real folders
@@ -223,14 +233,6 @@ def _inside(system: fsspec.AbstractFileSystem, folder: str, pattern: re.Pattern[
         return []
     names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
     return sorted(name for name in names if pattern.fullmatch(name))
-
-
-def _is_gone(file: int) -> bool:
-    """Whether someone deleted an open file, or its file system is no longer there."""
-    try:
-        return os.fstat(file).st_nlink == 0
-    except OSError:
-        return True
 
 
 def _name(model: str, day: int, number: int) -> str:
