@@ -172,7 +172,12 @@ def test_leaving_a_cluster_out_equals_computing_without_its_rows_for_binary_metr
         np.testing.assert_equal(found.value, metric.value(labels, scores, np.ones(len(labels))))
 
 
+# one cluster without any error beside one whose squares do not add up alike in two orders
+_BESIDE_LARGE_ERRORS = np.array([98.6, 32.8, 29.4, 55.3, 98.7, 83.2, 71.6, 14.0, 72.6, 0.0])
+
+
 @given(scored(scores=numbers(), labels=numbers()))
+@example((np.zeros(10), _BESIDE_LARGE_ERRORS, np.ones(10), np.array([0] * 9 + [1])))
 def test_leaving_a_cluster_out_equals_computing_without_its_rows_for_regression_metrics(rows):
     """The same for regression."""
     labels, scores, _, clusters = rows

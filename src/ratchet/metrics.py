@@ -242,7 +242,7 @@ OfSums = Callable[[Floats], Any]
 
 
 def _sums(terms: Terms, of: OfSums) -> tuple[Value, Without]:
-    """Figures that are a function `of` weighted sums of per-row `terms` (k, n): a cluster's sums are subtracted."""
+    """Figures that are a function `of` weighted sums of per-row `terms` (k, n): the other clusters' are added."""
 
     def value(labels: Floats, scores: Floats, weights: Floats) -> float:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -250,11 +250,21 @@ def _sums(terms: Terms, of: OfSums) -> tuple[Value, Without]:
 
     def without(labels: Floats, scores: Floats, codes: Codes, count: int) -> Floats:
         rows = terms(labels, scores)
-        clusters = np.stack([np.bincount(codes, term, count) for term in rows])
+        clusters = np.asarray([np.bincount(codes, term, count) for term in rows], dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(of(rows.sum(axis=1, keepdims=True) - clusters), dtype=np.float64)
+            return np.asarray(of(_others(clusters)), dtype=np.float64)
 
     return value, without
+
+
+def _others(sums: Floats) -> Floats:
+    """Sums (k, G) over all clusters but each: of those before and those after it.
+
+    The whole less the cluster would have no digits of what is small beside it, and could be below zero.
+    """
+    before = np.pad(np.cumsum(sums, axis=1), ((0, 0), (1, 0)))[:, :-1]
+    after = np.pad(np.cumsum(sums[:, ::-1], axis=1), ((0, 0), (1, 0)))[:, -2::-1]
+    return before + after
 
 
 def _mean(loss: Loss) -> tuple[Value, Without]:
