@@ -114,15 +114,16 @@ class ByTurns:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": body})
         else:
-            if self._count and time.perf_counter() > self._until:
+            if not self._count:
+                self._start()  # the first since it was asked: what was idle before is nobody's
+            elif time.perf_counter() > self._until:
                 self._turn()
             self._count += 1
             await self._app(scope, receive, send)
 
     def _begin(self) -> None:
         self._slices: dict[bool, list[float]] = {True: [], False: []}
-        self._logged, self._written = 0, 0.0
-        self._start()
+        self._count, self._logged, self._written = 0, 0, 0.0
 
     def _start(self) -> None:
         self._began, self._count, self._wrote = time.perf_counter(), 0, self._writing()

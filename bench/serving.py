@@ -164,7 +164,7 @@ def main() -> None:
         print(anatomy(opened, rows, loads, folder))
         prices = log_prices(rows, folder, given.seconds * given.repeat / 2)  # many, for less long
         print(told_of_the_log(prices))
-        price = max(statistics.mean(found) for found in prices.values())
+        price = max(statistics.mean(price for price, _ in found) for found in prices.values())
         kept = bounds(loads)
         kept["share of the throughput that the prediction log takes"] = (price, LOG_COST, price <= LOG_COST)
         kept |= {
@@ -315,9 +315,9 @@ def table(running: Sequence[Running], loads: Mapping[tuple[str, int], Sequence[L
     return "\n".join(lines) + "\n"
 
 
-def log_prices(rows: Sequence[Mapping[str, Any]], folder: Path, seconds: float) -> dict[int, list[float]]:
-    """Shares of the throughput that the log takes, by connections, one of each process."""
-    prices: dict[int, list[float]] = {}
+def log_prices(rows: Sequence[Mapping[str, Any]], folder: Path, seconds: float) -> dict[int, list[tuple[float, float]]]:
+    """Shares of the throughput that the log takes, and its writing thread of them; by connections, for each process."""
+    prices: dict[int, list[tuple[float, float]]] = {}
     for process in range(PROCESSES):
         told = {"RATCHET_LOG": str(folder / f"by-turns-{process}")}
         server = Server("log by turns", [*UVICORN, "--factory", "servers:ByTurns"], environment=told)
@@ -328,16 +328,18 @@ def log_prices(rows: Sequence[Mapping[str, Any]], folder: Path, seconds: float) 
                 load(running, connections, seconds)
                 found = httpx.get(running.url + "/price").raise_for_status().json()
                 dear = found["on"] + found["writer"]
-                prices.setdefault(connections, []).append(1 - found["off"] / dear)
+                shares = 1 - found["off"] / dear, found["writer"] / dear
+                prices.setdefault(connections, []).append(shares)
     return prices
 
 
-def told_of_the_log(prices: Mapping[int, Sequence[float]]) -> str:
-    """The mean of the processes, and each."""
-    lines = ["| connections | the prediction log takes | each process |", "|---:|---:|---|"]
+def told_of_the_log(prices: Mapping[int, Sequence[tuple[float, float]]]) -> str:
+    """The means of the processes, and each."""
+    lines = ["| connections | the prediction log takes | of that its thread | each process |", "|---:|---:|---:|---|"]
     for connections, found in prices.items():
-        each = ", ".join(f"{price:.1%}" for price in found)
-        lines.append(f"| {connections} | {statistics.mean(found):.1%} | {each} |")
+        price, writer = map(statistics.mean, zip(*found, strict=True))
+        each = ", ".join(f"{price:.1%}" for price, _ in found)
+        lines.append(f"| {connections} | {price:.1%} | {writer:.1%} | {each} |")
     return "\n".join(lines) + "\n"
 
 
