@@ -109,7 +109,7 @@ class Files:
 
     def store(self, part: Part) -> None:
         """See `Target`."""
-        if self._file is not None and self._is_over(part):
+        if self._file is not None and self._is_over(part, self._file):
             self.close()
         file = self._open(part.day) if self._file is None else self._file
         try:
@@ -117,15 +117,10 @@ class Files:
                 done = 0
                 while done < len(data):
                     done += os.write(file, data[done:])
-            found = os.fstat(file)
         except OSError:
             self._undo(file)
             raise
-        if not found.st_nlink:  # someone has deleted it, and these rows with it
-            self.close()
-            self.store(part)
-            return
-        self._size = found.st_size
+        self._size = os.fstat(file).st_size
         self._rows += part.rows
 
     def folder(self) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -139,11 +134,11 @@ class Files:
             with suppress(OSError):  # of a file system that is gone
                 os.close(file)
 
-    def _is_over(self, part: Part) -> bool:
+    def _is_over(self, part: Part, file: int) -> bool:
         given = self._settings
         if part.day > self._day or self._rows + part.rows > given.rotate_rows:
             return True
-        return time.monotonic() - self._began >= given.rotate_seconds
+        return time.monotonic() - self._began >= given.rotate_seconds or _is_gone(file)
 
     def _open(self, day: int) -> int:
         while self._file is None:
@@ -233,6 +228,14 @@ def _inside(system: fsspec.AbstractFileSystem, folder: str, pattern: re.Pattern[
         return []
     names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
     return sorted(name for name in names if pattern.fullmatch(name))
+
+
+def _is_gone(file: int) -> bool:
+    """Whether someone deleted an open file, or its file system is no longer there."""
+    try:
+        return os.fstat(file).st_nlink == 0
+    except OSError:
+        return True
 
 
 def _name(model: str, day: int, number: int) -> str:
