@@ -14,7 +14,7 @@ from ratchet.serving import lines
 
 ANSWER = b'{"id":"a","score":0.25,"decision":true}'
 NOON = 1_372_939_200.25  # 2013-07-04 12:00:00.25 UTC
-NAMES = ("origin", "flight", "tailnum", "Kürzel", 'a"b', "score")
+NAMES = ("origin", "flight", "tailnum", "Kürzel", 'a"b', "score", ",", ":1,")
 
 WRITTEN = [(",", ":"), (", ", ": "), (" ,\n", " : ")]  # between values, and between name and value
 
@@ -86,6 +86,21 @@ class TestPrivate:
             "origin": "tailnum",
             "dest": "a",
         }
+
+    @pytest.mark.parametrize(
+        ("name", "body"),
+        [
+            (",", '{"origin":"x",":y":"a,b",",":"secret","hour":1}'),
+            (" , ", '{"origin":"x" , ":y":"a,b"," , ":"secret","hour":1}'),
+            (":", '{"origin":":y,","a":"b",":":"secret","hour":1}'),
+            (":1,", '{"origin":1,":y":"a,b",":1,":"secret","hour":1}'),
+        ],
+    )
+    def test_a_name_of_what_stands_between_texts_is_found_where_it_is_one(self, name: str, body: str) -> None:
+        """The end of one text and the beginning of the next are no quotes around it."""
+        whole = json.loads(body)
+
+        assert json.loads(line(body.encode(), (name,)))["inputs"] == {key: whole[key] for key in whole if key != name}
 
     def test_columns_do_not_share_hashes(self) -> None:
         """The same value in two columns cannot be told to be the same, nor under two salts."""

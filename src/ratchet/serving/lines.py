@@ -4,7 +4,8 @@
 
 It is put together of JSON that is there already: the answer as it is sent, and the row as it came. Private columns are
 cut out of the bytes, and only where that is sure to find them: without a backslash, a name is spelled in one way and a
-quote begins or ends a text. Else the JSON is read.
+quote begins or ends a text; without a comma or a colon, a name is not what stands between two texts. Else the JSON is
+read.
 """
 
 from __future__ import annotations
@@ -79,9 +80,10 @@ def _hashing(private: Sequence[str], salt: bytes) -> Callable[[Inputs], bytes]:
 
 def _dropping(private: Sequence[str]) -> Callable[[Inputs], bytes]:
     names = [(quoted, quoted + b":") for quoted in map(orjson.dumps, private)]
+    can_cut = not any(mark in name for name in private for mark in ",:")
 
     def public(inputs: Inputs) -> bytes:
-        plain = _without(names, inputs) if isinstance(inputs, bytes) else None
+        plain = _without(names, inputs) if can_cut and isinstance(inputs, bytes) else None
         if plain is not None:
             return plain
         row = _read(inputs)
