@@ -9,8 +9,7 @@ second at 1, 8 and 64 connections, where the time of one request goes, and the m
 The bounds: at least 15 times BentoML's quick start, 12 times FastAPI, 30 times `mlflow models serve`; p99 at most 4
 times p50 at one connection; the prediction log at most 5 %; memory flat; no answer other than the bundle's. Each is
 printed with whether it was kept; the exit code is 1 when one was not. Those of p99 and of the log need a machine to
-themselves. Where neighbours hold the echo up for so long that this alone breaks our bound of p99, the table says that
-it cannot tell, which is no failure. What the log takes is told all the same; cold memory makes it dearer.
+themselves: where neighbours take the processor, and memory is cold, the echo's own p99 is far above 4 times its median.
 """
 
 from __future__ import annotations
@@ -72,9 +71,6 @@ function done(summary, latency)
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 """
-
-Bounds = dict[str, tuple[float, float, bool | None]]
-"""By name: what was found, the bound, and whether it was kept; None where this machine cannot tell."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ def main() -> None:
             if server.name == OURS:
                 kept["memory, growth after the first tenth"] = (watched.growth, GROWTH, watched.is_flat)
     print("\n" + told(kept))
-    sys.exit(1 if any(one is False for _, _, one in kept.values()) else 0)
+    sys.exit(0 if all(one for _, _, one in kept.values()) else 1)
 
 
 def servers(opened: bundle.Bundle, folder: Path) -> list[Server]:
@@ -373,32 +369,27 @@ def anatomy(
     return "\n".join(lines) + "\n"
 
 
-def bounds(loads: Mapping[tuple[str, int], Sequence[Load]]) -> Bounds:
-    """What was promised of speed, of the servers that were measured."""
-    kept: Bounds = {}
+def bounds(loads: Mapping[tuple[str, int], Sequence[Load]]) -> dict[str, tuple[float, float, bool]]:
+    """What was promised of speed: figure, bound, and whether it was kept; of the servers that were measured."""
+    kept = {}
     for name, least in FASTER.items():
         if (name, 1) in loads:
             ratio = min(_ratio(loads, name, connections) for connections in CONNECTIONS)
             kept[f"times as fast as {name}"] = (ratio, float(least), ratio >= least)
     tail = statistics.median(turn.p99 / turn.p50 for turn in loads[OURS, 1])
-    kept["p99 over p50 at one connection"] = (tail, TAIL, tail <= TAIL or (None if _is_held_up(loads) else False))
+    kept["p99 over p50 at one connection"] = (tail, TAIL, tail <= TAIL)
     failed = sum(turn.failed for connections in CONNECTIONS for turn in loads[OURS, connections])
     kept["requests that failed"] = (failed, 0, failed == 0)
     return kept
 
 
-def told(kept: Bounds) -> str:
+def told(kept: Mapping[str, tuple[float, float, bool]]) -> str:
     """The bounds, as Markdown."""
-    words = {True: "kept", False: "BROKEN", None: "cannot be told: the echo is held up too"}
-    lines = [f"| {name} | {value:.3g} | {bound:g} | {words[one]} |" for name, (value, bound, one) in kept.items()]
+    lines = [
+        f"| {name} | {value:.3g} | {bound:g} | {'kept' if one else 'BROKEN'} |"
+        for name, (value, bound, one) in kept.items()
+    ]
     return "\n".join(["| bound | found | bound | |", "|---|---:|---:|---|", *lines])
-
-
-def _is_held_up(loads: Mapping[tuple[str, int], Sequence[Load]]) -> bool:
-    """Whether what the echo is held up for, which does nothing, would break the bound of our p99 by itself."""
-    pairs = zip(loads[OURS, 1], loads.get((ECHO, 1), ()), strict=False)
-    held = [(echo.p99 - echo.p50) / ours.p50 for ours, echo in pairs]
-    return bool(held) and statistics.median(held) > TAIL - 1
 
 
 def _ratio(loads: Mapping[tuple[str, int], Sequence[Load]], name: str, connections: int) -> float:
