@@ -113,7 +113,7 @@ class TestPrivate:
         rows,
         st.sets(st.sampled_from(NAMES)),
         st.booleans(),
-        st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")]),
+        st.sampled_from(WRITTEN),
     )
     def test_whatever_is_asked_the_line_holds_it_without_what_is_private(
         self, row: dict[str, Any], private: set[str], ascii_only: bool, separators: tuple[str, str]
