@@ -22,7 +22,7 @@ from typing import Any
 
 from ratchet.errors import RatchetError
 
-RUNNERS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "ubuntu-slim")
+RUNNERS = ("ubuntu-24.04", "ubuntu-22.04", "ubuntu-slim")
 # What a step sees of the environment around: nothing of a person's own secrets and settings.
 _KEPT = re.compile(
     r"HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|OMP_\w+|\w*_NUM_THREADS|UV_\w+|PIP_\w+|NPM_CONFIG_\w+"

@@ -16,7 +16,7 @@ from rehearsal.runner import plan, workflow
 
 WITHIN = 60.0  # seconds for whatever follows from one event
 JOB = """\
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     permissions: {contents: read}
 """
 PROMOTE = f"""\

@@ -13,7 +13,7 @@ name: report
 on: [pull_request]
 jobs:
   report:
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     timeout-minutes: 5
     permissions: {contents: write, statuses: write, pull-requests: write}
     steps:

@@ -316,7 +316,7 @@ on: push
 permissions: {}
 jobs:
   image:
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     permissions: {contents: read}
     outputs:
       digest: ${{ steps.push.outputs.digest }}
@@ -354,7 +354,7 @@ jobs:
       - run: "! docker run --detach ghcr.io/ada/flights:none"
   after:
     needs: image
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     steps:
       - run: echo "pushed $DIGEST"
         env:

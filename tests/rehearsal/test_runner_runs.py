@@ -108,7 +108,7 @@ def workflow(
 ) -> dict[str, str]:
     """A workflow file with one job."""
     body = "\n".join(f"      {line}" for line in steps.strip("\n").split("\n"))
-    head = f"name: {name}\non: {on}\npermissions: {{}}\n{top}\njobs:\n  job:\n    runs-on: ubuntu-latest\n    {job}\n"
+    head = f"name: {name}\non: {on}\npermissions: {{}}\n{top}\njobs:\n  job:\n    runs-on: ubuntu-24.04\n    {job}\n"
     return {f".github/workflows/{name}.yml": f"{head}    steps:\n{body}\n"}
 
 
@@ -151,10 +151,10 @@ def test_a_failed_step_fails_the_run_and_skips_what_needs_it(desk: Desk) -> None
 name: toy
 on: push
 jobs:
-  bad: {{runs-on: ubuntu-latest, steps: [{{run: exit 1}}, {{run: echo after}}]}}
-  next: {{runs-on: ubuntu-latest, needs: bad, steps: [{{run: echo next}}]}}
+  bad: {{runs-on: ubuntu-24.04, steps: [{{run: exit 1}}, {{run: echo after}}]}}
+  next: {{runs-on: ubuntu-24.04, needs: bad, steps: [{{run: echo next}}]}}
   close:
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     needs: [bad, next]
     if: always()
     steps:
@@ -446,7 +446,7 @@ def test_what_a_job_leaves_running_is_ended_with_it(desk: Desk) -> None:
 def test_a_token_may_what_its_job_declares(desk: Desk) -> None:
     """One job sets a status, the next one may not."""
     job = f"""
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     steps:
       - uses: {CHECKOUT}
       - run: |

@@ -8,7 +8,7 @@ from ratchet.errors import RatchetError
 from rehearsal.forge import Event
 from rehearsal.runner import triggers, workflow
 
-JOBS = "\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n      - run: date\n"
+JOBS = "\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: date\n"
 ENDED = "on:\n  workflow_run:\n    workflows: [report]\n    types: [completed]"
 ON_MAIN = "on:\n  workflow_run:\n    workflows: [ci]\n    branches: [main]"
 

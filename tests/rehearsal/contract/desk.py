@@ -29,7 +29,7 @@ on:
 permissions: {}
 jobs:
   report:
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     steps:
       - run: echo report
 """
@@ -39,7 +39,7 @@ on: push
 permissions: {}
 jobs:
   ci:
-    runs-on: ubuntu-latest
+    runs-on: ubuntu-24.04
     steps:
       - run: echo ci
 """
