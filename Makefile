@@ -53,6 +53,10 @@ lint: install ## Format check, lint, strict types; the workflows and the image, 
 	@$(RUN) actionlint
 	@$(RUN) hadolint deploy/Dockerfile
 	@$(RUN) zizmor --offline --quiet --persona=pedantic .github
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(RUN) check-jsonschema --quiet --schemafile .github/dependabot.schema.json .github/dependabot.yml
 	@git ls-files -z '*.sh' .ci/run | xargs -0 $(RUN) shellcheck
 
 bench: install repro ## Measure the figures that the README quotes

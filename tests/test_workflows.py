@@ -21,6 +21,7 @@ from ratchet.cli import cli
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DEPENDABOT = ROOT / ".github" / "dependabot.yml"
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 # Branch protection waits for what these say, so they answer for every pull request.
 REQUIRED = ["ci.yml", "report.yml"]
@@ -104,6 +105,46 @@ class TestLinters:
             "zizmor", "--offline", "--persona=pedantic", "--quiet", "--no-progress", "--color=never", ".github"
         ).startswith("No findings to report.")
 
+    @pytest.mark.parametrize(
+        ("schema", "paths"),
+        [
+            (["--builtin-schema", "vendor.github-workflows"], WORKFLOWS),
+            (["--builtin-schema", "vendor.github-actions"], ACTIONS),
+            (["--builtin-schema", "vendor.dependabot"], [DEPENDABOT]),
+            (["--schemafile", ".github/dependabot.schema.json"], [DEPENDABOT]),
+        ],
+        ids=["workflows", "actions", "dependabot", "ecosystems"],
+    )
+    def test_every_file_fits_its_schema(self, schema: list[str], paths: list[Path]) -> None:
+        """SchemaStore's, and ours of what Dependabot refuses in one ecosystem and takes in another."""
+        assert linted("check-jsonschema", "--quiet", *schema, *map(str, paths)) == ""
+
+    @pytest.mark.parametrize(
+        ("ecosystem", "keys"),
+        [
+            ("docker-compose", {"cooldown": {"default-days": 7, "semver-major-days": 30}}),
+            ("github-actions", {"cooldown": {"default-days": 7, "semver-minor-days": 14}}),
+            ("uv", {"groups": {"python": {"dependency-type": "production"}}}),
+            ("uv", {"groups": {"python3": {"patterns": ["*"]}}}),
+            ("npm", {"allow": [{"dependency-type": "indirect"}]}),
+            ("docker", {"allow": [{"dependency-type": "development"}]}),
+            ("github-actions", {"commit-message": {"prefix": "ci", "prefix-development": "dev"}}),
+            ("uv", {"insecure-external-code-execution": "allow"}),
+            ("npm", {"vendor": True}),
+            ("docker-compose", {"versioning-strategy": "increase"}),
+            ("github-actions", {"directory": "/.github/actions/*"}),
+        ],
+    )
+    def test_a_key_that_voids_the_file_is_found(self, tmp_path: Path, ecosystem: str, keys: dict[str, Any]) -> None:
+        """GitHub would refuse all of dependabot.yml for it; SchemaStore's schema does not know the ecosystems."""
+        update = {"package-ecosystem": ecosystem, "directory": "/", "schedule": {"interval": "weekly"}, **keys}
+        path = tmp_path / "dependabot.yml"
+        path.write_text(yaml.safe_dump({"version": 2, "updates": [update]}))
+
+        said = linted("check-jsonschema", "--schemafile", ".github/dependabot.schema.json", str(path))
+
+        assert "dependabot.yml::$.updates[0]" in said
+
     def test_shellcheck_finds_nothing(self) -> None:
         """Every shell script of the repository is clean."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"]
@@ -153,7 +194,7 @@ class TestThirdParties:
 
     def test_dependabot_looks_everywhere_and_waits(self) -> None:
         """Actions in every folder that has some, Python, npm, what hosts run: none on the day of its release."""
-        updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
+        updates = load(DEPENDABOT)["updates"]
         places = {(update["package-ecosystem"], where) for update in updates for where in _directories(update)}
 
         assert places == {
@@ -161,7 +202,6 @@ class TestThirdParties:
             ("github-actions", "/.github/actions/*"),
             ("uv", "/"),
             ("npm", "/rehearsal"),
-            ("docker", "/deploy"),
             ("docker-compose", "/deploy"),
         }
         assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
