@@ -17,7 +17,7 @@ import httpx
 from ratchet import comment, params
 from ratchet.errors import RatchetError
 from rehearsal import project
-from rehearsal.forge import Forge
+from rehearsal.forge import BotRuns, Forge
 from rehearsal.runner import Runner
 
 Json = dict[str, Any]
@@ -34,12 +34,20 @@ class Desk:
         repository: Its full name.
         port: Of the forge; 0 is any free one.
         workers: How many jobs run at once.
+        bot_runs: What becomes of a pull request's event that a workflow's own token causes; None: as before.
     """
 
-    def __init__(self, folder: Path, repository: str = "ada/flights", port: int = 0, workers: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        repository: str = "ada/flights",
+        port: int = 0,
+        workers: int = 2,
+        bot_runs: BotRuns | None = None,
+    ) -> None:
         self.folder, self.name = folder, repository
         self.owner = repository.split("/", maxsplit=1)[0]
-        self.forge = Forge(folder, port)
+        self.forge = Forge(folder, port, bot_runs)
         self.runner = Runner(self.forge, workers=workers)
         self._clients: dict[str, httpx.Client] = {}
 
@@ -187,6 +195,13 @@ class Desk:
         where = f"/actions/runs/{run}/pending_deployments"
         awaited = [one["environment"]["id"] for one in self.get(where)]
         return self.ask("POST", where, who, environment_ids=awaited, state=verdict, comment=comment)
+
+    def approve_workflows(self, number: int, who: str | None = None) -> None:
+        """Press "Approve workflows to run" on a pull request: the runs of its head that are held begin."""
+        sha, actor = self.pull(number)["head"]["sha"], self.forge.actor(self.token(who or self.owner))
+        for run in self.forge.runs(self.name):
+            if run.head_sha == sha and run.is_held and actor:
+                self.forge.approve_run(run, actor)
 
     def review(self, number: int, who: str, event: str = "APPROVE", body: str = "") -> httpx.Response:
         """Say what somebody thinks of a pull request."""

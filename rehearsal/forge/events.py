@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from rehearsal.forge.git import ZERO
 from rehearsal.forge.shapes import actions, commits, issues, people, pulls, releases, repositories
-from rehearsal.forge.state import Comment, Event, Pull, Release, Repository, Run
+from rehearsal.forge.state import BotRuns, Comment, Event, Pull, Release, Repository, Run
 
 if TYPE_CHECKING:
     from rehearsal.forge.forge import Forge
 
 _ALWAYS = {"workflow_dispatch", "repository_dispatch", "workflow_run", "run"}
+_OF_PULLS = {"opened", "synchronize", "reopened"}
 
 
-def starts_runs_anyway(event: Event) -> bool:
-    """A workflow's own token causes it, and yet it is told: dispatches, and pull requests opened (these wait)."""
-    return event.name in _ALWAYS or (event.name, event.action) == ("pull_request", "opened")
+def starts_runs_anyway(event: Event, bot_runs: BotRuns) -> bool:
+    """A workflow's own token causes it, and yet it is told: dispatches, and what pull requests' runs follow from."""
+    if event.name == "pull_request":
+        return event.action in _OF_PULLS and bot_runs != "none"
+    return event.name in _ALWAYS
 
 
 def _common(forge: Forge, repository: Repository, actor: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rehearsal.forge.faults import Fault
 from rehearsal.forge.git import Git
 from rehearsal.forge.refusal import not_found
 from rehearsal.forge.server import Server
-from rehearsal.forge.state import Artifact, Event, Job, Pull, Release, Repository, Run, State, Status, Token
+from rehearsal.forge.state import Artifact, BotRuns, Event, Job, Pull, Release, Repository, Run, State, Status, Token
 
 Listener = Callable[[Event], None]
 
@@ -29,12 +29,14 @@ class Forge:
     Args:
         folder: Loaded when it holds a forge, made otherwise.
         port: To listen on; 0 is any free one, kept when the folder is opened again.
+        bot_runs: What becomes of a pull request's event that a workflow's own token causes; None: as before.
     """
 
-    def __init__(self, folder: Path | str, port: int = 0) -> None:
+    def __init__(self, folder: Path | str, port: int = 0, bot_runs: BotRuns | None = None) -> None:
         self.folder = Path(folder).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state: State = store.load(self.folder / "state.json")
+        self.state.bot_runs = bot_runs or self.state.bot_runs
         self.faults: list[Fault] = []
         self.mounts: dict[str, ASGIApp] = {}
         self._lock = threading.RLock()
@@ -123,7 +125,7 @@ class Forge:
 
     def emit(self, event: Event, by: Actor | None = None) -> None:
         """Something happened. What a workflow's own token does is kept quiet, with GitHub's exceptions."""
-        if by is None or not by.is_workflow or events.starts_runs_anyway(event):
+        if by is None or not by.is_workflow or events.starts_runs_anyway(event, self.state.bot_runs):
             self._events.append(event)
 
     def _deliver(self) -> None:
@@ -254,8 +256,18 @@ class Forge:
     # Runs, for whoever executes them.
 
     def open_run(self, run: Run) -> Run:
-        """Store a new run: queued, or waiting for approval when a workflow's token opened its pull request."""
+        """Store a new run: queued, or what `bot_runs` says when a workflow's token caused it."""
         return runs.open_run(self, run)
+
+    def approve_run(self, run: Run, actor: Actor) -> None:
+        """Press "Approve workflows to run".
+
+        Raises:
+            Refusal: 403, it does not wait, or who presses may not write.
+        """
+        with self.changing() as state:
+            access.check(state, self.repository(run.repository), actor, ["actions:write"], "write")
+            runs.approve(self, run, actor)
 
     def hold_run(self, run: Run, names: Sequence[str]) -> bool:
         """Whether a run has to wait for the reviewers of these environments; it then does, until they approve."""

@@ -27,10 +27,12 @@ def open_run(forge: Forge, run: Run) -> Run:
         run.id = state.new_id()
         run.number = 1 + sum((one.repository, one.path) == (run.repository, run.path) for one in state.runs)
         run.triggering_actor = run.triggering_actor or run.actor
-        is_own = state.user(run.actor).type == "Bot" and run.event == "pull_request"
-        run.status = "waiting" if is_own else "queued"
+        by_bot = run.actor == BOT and run.event == "pull_request"
+        run.status = "waiting" if by_bot and state.bot_runs == "held" else "queued"
         state.runs.append(run)
         forge.emit(events.workflow_run(forge, run, "requested"))
+        if by_bot and state.bot_runs == "failed":
+            close_run(forge, run, "failure")
     return run
 
 
@@ -107,12 +109,14 @@ def current(forge: Forge, token: Token) -> Token:
 
 
 def rerun(forge: Forge, run: Run, actor: Actor) -> None:
-    """Execute it again, as its next attempt.
+    """Execute it again, as its next attempt; of one that is held it is the first that executes.
 
     Raises:
         Refusal: 403, it has not ended yet.
     """
-    if run.status != "completed":
+    if run.is_held:
+        run.conclusion = "action_required"
+    elif run.status != "completed":
         raise Refusal(403, "This workflow is already running")
     kept = ("attempt", "conclusion", "log", "summary", "created_at", "started_at", "completed_at")
     past = {name: getattr(run, name) for name in kept}
@@ -129,7 +133,7 @@ def cancel(forge: Forge, run: Run, actor: Actor) -> None:
     Raises:
         Refusal: 409, it has ended already.
     """
-    if run.status == "completed":
+    if run.status == "completed" or run.is_held:
         raise Refusal(409, "Cannot cancel a workflow run that is completed.")
     if run.status != "in_progress":
         close_run(forge, run, "cancelled")
@@ -137,12 +141,14 @@ def cancel(forge: Forge, run: Run, actor: Actor) -> None:
 
 
 def approve(forge: Forge, run: Run, actor: Actor) -> None:
-    """Let a run begin that waits for it.
+    """Let a run begin that waits for it, as the button does: still its first attempt.
 
     Raises:
         Refusal: 403, it does not wait.
     """
-    if run.status != "waiting" or run.pending:
+    if run.head_repository == run.repository and run.actor != BOT:
+        raise Refusal(403, "This run is not from a fork pull request or queued by the Actions bot.")
+    if not run.is_held:
         raise Refusal(403, "This run is not waiting for approval.")
     run.status = "queued"
     run.triggering_actor = actor.login

@@ -10,10 +10,17 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 BOT = "github-actions[bot]"
 """Whom a workflow's own token acts as."""
+
+BotRuns = Literal["held", "none", "failed"]
+"""What becomes of `pull_request` (opened, synchronize, reopened) when a workflow's own token causes it.
+
+GitHub documents `held`: a run that waits for a person. People have also measured no run at all (`none`), and a run
+that has failed at once without a job (`failed`); see docs/github.md.
+"""
 
 
 def now() -> str:
@@ -316,6 +323,11 @@ class Run:
     started_at: str | None = None
     completed_at: str | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """It waits for somebody with write access to let it begin."""
+        return self.status == "waiting" and not self.pending
+
 
 @dataclass
 class Artifact:
@@ -416,7 +428,11 @@ class Event:
 
 @dataclass
 class State:
-    """Everything there is, oldest first. Use the lookups of `Forge`, or these."""
+    """Everything there is, oldest first. Use the lookups of `Forge`, or these.
+
+    Attributes:
+        bot_runs: What becomes of a pull request's event that a workflow's own token causes.
+    """
 
     users: list[User] = field(default_factory=list)
     repositories: list[Repository] = field(default_factory=list)
@@ -430,6 +446,7 @@ class State:
     artifacts: list[Artifact] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
+    bot_runs: BotRuns = "held"
     last_id: int = 1000
     port: int = 0
     secret: str = field(default_factory=lambda: secrets.token_hex(16))

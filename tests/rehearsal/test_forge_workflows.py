@@ -9,9 +9,9 @@ import httpx
 import pytest
 from forge_desk import ADA, NAME, WORKFLOW, Desk, bot
 
-from rehearsal.forge import Forge
+from rehearsal.forge import BOT, BotRuns, Forge, Run
 from rehearsal.forge.refusal import Refusal
-from rehearsal.forge.runs import approve, cancel, permissions, rerun
+from rehearsal.forge.runs import cancel, permissions, rerun
 
 HERE = f"/repos/{NAME}"
 INTEGRATION = "Resource not accessible by integration"
@@ -28,15 +28,42 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield found
 
 
-def test_a_workflows_own_push_starts_nothing(desk: Desk) -> None:
-    """Neither a push nor a synchronize is told, though the head follows."""
+@pytest.mark.parametrize(
+    ("bot_runs", "told"),
+    [
+        ("held", ["pull_request.synchronize by github-actions[bot]"]),
+        ("failed", ["pull_request.synchronize by github-actions[bot]"]),
+        ("none", []),
+    ],
+)
+def test_a_workflows_own_push_starts_no_run_of_a_push(desk: Desk, bot_runs: BotRuns, told: list[str]) -> None:
+    """What a pull request makes of it depends on the world; the head follows in each."""
+    desk.forge.state.bot_runs = bot_runs
     pull = desk.propose()
     desk.told()
 
     sha = desk.commit("topic", {"dvc.lock": "stages: {}\n"}, bot(contents="write"))
 
-    assert desk.told() == []
+    assert desk.told() == told
     assert pull.head_sha == sha
+
+
+def test_a_commit_that_a_workflow_makes_through_the_api_counts_as_its_push(desk: Desk) -> None:
+    """So does a pull request that it opens again; one that it closes is kept quiet."""
+    pull = desk.propose()
+    _, token = desk.running({"contents": "write", "pull-requests": "write"})
+    parent = desk.git.commit(pull.head_sha)
+    commit = {"message": "Lock", "tree": parent.tree, "parents": [parent.sha]}
+    sha = desk.ask("POST", f"{HERE}/git/commits", token, json=commit).json()["sha"]
+    desk.told()
+
+    desk.ask("PATCH", f"{HERE}/git/refs/heads/topic", token, json={"sha": sha})
+    assert (desk.told(), pull.head_sha) == (["pull_request.synchronize by github-actions[bot]"], sha)
+
+    desk.ask("PATCH", f"{HERE}/pulls/{pull.number}", token, json={"state": "closed"})
+    assert desk.told() == []
+    desk.ask("PATCH", f"{HERE}/pulls/{pull.number}", token, json={"state": "open"})
+    assert desk.told() == ["pull_request.reopened by github-actions[bot]"]
 
 
 def test_a_workflows_dispatch_starts_a_run(desk: Desk) -> None:
@@ -169,17 +196,88 @@ def test_a_queued_run_is_cancelled_at_once_and_a_running_one_by_who_executes_it(
         cancel(desk.forge, queued, ADA)
 
 
-def test_a_run_that_waits_looks_completed_until_it_is_approved(desk: Desk) -> None:
-    """GitHub's conclusion for it is action_required."""
-    run = desk.open_run(actor="github-actions[bot]")
-    shown = desk.ask("GET", f"{HERE}/actions/runs/{run.id}").json()
-    assert (shown["status"], shown["conclusion"]) == ("completed", "action_required")
+def shown(desk: Desk, run: Run) -> tuple[str, str | None, int, int]:
+    """Status, conclusion, attempt and how many jobs, as GitHub tells of a run."""
+    path = f"{HERE}/actions/runs/{run.id}"
+    found, jobs = desk.ask("GET", path).json(), desk.ask("GET", f"{path}/jobs").json()
+    return found["status"], found["conclusion"], found["run_attempt"], jobs["total_count"]
+
+
+def test_a_held_run_is_requested_with_its_conclusion_and_told_nothing_more_of(desk: Desk) -> None:
+    """It looks completed, has no job, and nothing can be done to it but to let it begin."""
+    run = desk.open_run(actor=BOT)
+
+    (event,) = desk.events
+    told = event.payload["workflow_run"]
+    assert (event.name, event.action) == ("workflow_run", "requested")
+    assert (told["status"], told["conclusion"], told["run_attempt"]) == ("completed", "action_required", 1)
+    assert shown(desk, run) == ("completed", "action_required", 1, 0)
+    assert desk.ask("POST", f"{HERE}/actions/runs/{run.id}/cancel").status_code == 409
+    assert desk.ask("GET", f"{HERE}/commits/{run.head_sha}/check-runs").json()["total_count"] == 0
+
+
+def test_a_held_run_that_is_approved_begins_its_first_attempt(desk: Desk) -> None:
+    """Somebody with write access lets it, once; it is not requested a second time."""
+    run = desk.open_run(actor=BOT)
     desk.told()
+    path = f"{HERE}/actions/runs/{run.id}/approve"
+    reader = desk.forge.token("zoe", role="read")
 
-    with desk.forge.changing():
-        approve(desk.forge, run, ADA)
+    assert [desk.ask("POST", path, token).status_code for token in (reader, "", "")] == [403, 201, 403]
+    desk.forge.begin_run(run)
+    desk.forge.close_run(run, "success")
 
-    assert (run.status, desk.told()) == ("queued", ["run.queued by ada"])
+    assert desk.told() == [
+        "run.queued by ada",
+        "workflow_run.in_progress by github-actions[bot]",
+        "workflow_run.completed by github-actions[bot]",
+    ]
+    assert shown(desk, run) == ("completed", "success", 1, 0)
+
+
+def test_a_held_run_that_is_run_again_begins_its_second_attempt(desk: Desk) -> None:
+    """The first one stays without a job."""
+    run = desk.open_run(actor=BOT)
+
+    assert desk.ask("POST", f"{HERE}/actions/runs/{run.id}/rerun").status_code == 201
+
+    first = desk.ask("GET", f"{HERE}/actions/runs/{run.id}/attempts/1").json()
+    assert (first["status"], first["conclusion"]) == ("completed", "action_required")
+    assert shown(desk, run) == ("queued", None, 2, 0)
+
+
+def test_a_run_that_fails_without_a_job_is_requested_and_completed(desk: Desk) -> None:
+    """As some have measured it."""
+    desk.forge.state.bot_runs = "failed"
+
+    run = desk.open_run(actor=BOT)
+
+    assert shown(desk, run) == ("completed", "failure", 1, 0)
+    assert desk.told() == [
+        "workflow_run.requested by github-actions[bot]",
+        "workflow_run.completed by github-actions[bot]",
+    ]
+
+
+def test_only_pull_requests_hold_what_a_workflow_causes(desk: Desk) -> None:
+    """A dispatched run begins, and so does Dependabot's."""
+    assert desk.open_run("workflow_dispatch", actor=BOT).status == "queued"
+    assert desk.open_run(actor="dependabot[bot]").status == "queued"
+
+
+def test_the_button_lets_no_run_begin_that_nobody_holds(desk: Desk) -> None:
+    """GitHub's words."""
+    run = desk.open_run()
+    with pytest.raises(Refusal, match="not from a fork pull request or queued by the Actions bot"):
+        desk.forge.approve_run(run, ADA)
+
+
+def test_the_world_is_kept_with_the_folder(tmp_path: Path) -> None:
+    """Until another one is asked for."""
+    with Forge(tmp_path / "forge", bot_runs="none") as forge:
+        forge.create_repository(NAME)
+    assert Forge(tmp_path / "forge").state.bot_runs == "none"
+    assert Forge(tmp_path / "forge", bot_runs="failed").state.bot_runs == "failed"
 
 
 def test_a_workflow_brings_no_workflow_file_that_no_branch_has(desk: Desk) -> None:

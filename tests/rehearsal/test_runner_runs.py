@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rehearsal import project
-from rehearsal.forge import Forge, Run
+from rehearsal.forge import BOT, BotRuns, Forge, Run
 from rehearsal.runner import Runner
 
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
@@ -543,27 +543,46 @@ def test_steps_see_no_variable_of_the_person_at_the_desk(desk: Desk, monkeypatch
     assert "key [none] token [none]" in log(desk.run("toy"))
 
 
-def test_a_pull_request_that_a_workflow_opens_waits_for_approval(desk: Desk) -> None:
-    """Its run begins when a person lets it."""
+@pytest.mark.parametrize("bot_runs", ["held", "none", "failed"])
+def test_what_a_workflow_does_to_a_pull_request_runs_only_when_a_person_lets_it(desk: Desk, bot_runs: BotRuns) -> None:
+    """It opens one and pushes to it, with git: held runs, no runs, or failed ones; what listens to them hears it."""
+    desk.forge.state.bot_runs = bot_runs
     desk.forge.repository(REPOSITORY).settings.actions_may_open_pulls = True
     steps = f"""
 - uses: {CHECKOUT}
 - run: |
     curl --silent --fail --output /dev/null --header "Authorization: Bearer $TOKEN" \\
       --data '{{"title": "More data", "head": "retrain", "base": "main"}}' "$API/pulls"
+    git fetch --quiet origin retrain && git checkout --quiet FETCH_HEAD
+    git -c user.name=bot -c user.email=bot@x commit --quiet --allow-empty --message Locked
+    git push --quiet origin HEAD:retrain
   env: {{TOKEN: "${{{{ github.token }}}}", API: "${{{{ github.api_url }}}}/repos/${{{{ github.repository }}}}"}}
 """
-    opens = workflow("opens", "workflow_dispatch", steps, job="permissions: {contents: read, pull-requests: write}")
-    desk.push({**opens, **workflow("toy", "pull_request", "- run: date")})
+    listens = "{workflow_run: {workflows: [toy], types: [requested, in_progress, completed]}}"
+    may = "permissions: {contents: write, pull-requests: write}"
+    desk.push(
+        workflow("opens", "workflow_dispatch", steps, job=may)
+        | workflow("toy", "pull_request", "- run: date")
+        | workflow("hears", listens, "- run: date", top='run-name: "${{ github.event.action }}"')
+    )
     desk.push({"a": "1"}, "retrain")
     desk.api("POST", "actions/workflows/opens.yml/dispatches", ref="main")
-    waiting = desk.run("toy")
-    assert (waiting.status, waiting.conclusion, waiting.actor) == ("waiting", None, "github-actions[bot]")
 
-    desk.api("POST", f"actions/runs/{waiting.id}/approve")
-
-    approved = desk.run("toy")
-    assert (approved.status, approved.conclusion) == ("completed", "success")
+    found = [(run.status, run.conclusion, run.actor) for run in desk.runs("toy")]
+    heard = [run.display_title for run in desk.runs("hears")]
+    if bot_runs == "none":
+        assert (found, heard) == ([], [])
+    elif bot_runs == "failed":
+        assert found == [("completed", "failure", BOT)] * 2
+        assert heard == ["requested", "completed"] * 2
+    else:
+        assert found == [("waiting", None, BOT)] * 2
+        assert heard == ["requested"] * 2
+        newest = desk.runs("toy")[-1]
+        desk.api("POST", f"actions/runs/{newest.id}/approve")
+        assert [run.status for run in desk.runs("toy")] == ["waiting", "completed"]
+        assert [run.display_title for run in desk.runs("hears")][2:] == ["in_progress", "completed"]
+        assert (newest.conclusion, newest.attempt) == ("success", 1)
 
 
 def test_whoever_stops_the_runner_stops_what_it_runs(desk: Desk) -> None:

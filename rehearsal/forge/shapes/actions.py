@@ -40,8 +40,7 @@ def workflow(forge: Forge, repository: Repository, path: str, name: str) -> dict
 
 def shown(run: Run) -> tuple[str, str | None]:
     """Status and conclusion as GitHub shows them: a run that waits for a maintainer looks completed."""
-    is_held = run.status == "waiting" and not run.pending
-    return ("completed", "action_required") if is_held else (run.status, run.conclusion)
+    return ("completed", "action_required") if run.is_held else (run.status, run.conclusion)
 
 
 def run(forge: Forge, one: Run) -> dict[str, Any]:

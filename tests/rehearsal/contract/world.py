@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ from contract import desk
 from contract.description import Operation, operation_of
 from contract.desk import NAME, branch, git, run_of
 
-from rehearsal.forge import Forge, Run
+from rehearsal.forge import BOT, Forge, Run
 from rehearsal.forge.git import Entry, Person
 
 PERMISSIONS = ("actions", "checks", "contents", "issues", "pull-requests", "statuses")
@@ -241,9 +241,8 @@ class World:
 
     def waiting_run(self) -> Run:
         """A run that waits until a maintainer lets it."""
-        run = self.forge.open_run(run_of(self.head))
-        with self.forge.changing():
-            run.status = "waiting"
+        run = self.forge.open_run(replace(run_of(self.head), actor=BOT))
+        assert run.is_held
         return run
 
     def held_run(self) -> Run:
