@@ -28,7 +28,7 @@ INTEGRATION = "Resource not accessible by integration"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A forge on which something of everything exists."""
     folder = tmp_path_factory.mktemp("contract")
-    with Forge(folder / "forge") as forge:
+    with Forge(folder / "forge", bot_runs="held") as forge:
         yield World(forge, folder)
 
 

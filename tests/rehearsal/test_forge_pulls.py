@@ -24,7 +24,7 @@ STRICT = {
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Forge(tmp_path / "forge") as forge:
+    with Forge(tmp_path / "forge", bot_runs="held") as forge:
         forge.create_repository(NAME)
         found = Desk(forge)
         found.commit("main", {"README.md": "flights\n", "params.yaml": "seed: 1\n\n\n\ntrees: 100\n"})

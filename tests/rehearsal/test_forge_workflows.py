@@ -19,7 +19,7 @@ INTEGRATION = "Resource not accessible by integration"
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Forge(tmp_path / "forge") as forge:
+    with Forge(tmp_path / "forge", bot_runs="held") as forge:
         forge.create_repository(NAME)
         found = Desk(forge)
         found.commit("main", {"README.md": "flights\n", ".github/workflows/report.yml": WORKFLOW})
