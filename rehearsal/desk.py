@@ -71,16 +71,21 @@ class Desk:
         """The repository's page."""
         return f"{self.forge.url}/{self.name}"
 
-    def found(self, files: Path) -> None:
-        """Make the repository, with the files of a folder as the first commit of main."""
-        self.forge.create_repository(self.name)
+    @property
+    def branch(self) -> str:
+        """The default branch."""
+        return self.forge.repository(self.name).default_branch
+
+    def found(self, files: Path, branch: str = "main") -> None:
+        """Make the repository, with the files of a folder as the first commit of its default branch."""
+        self.forge.create_repository(self.name, branch=branch)
         with TemporaryDirectory() as scratch:
             clone = Path(scratch, "project")
             shutil.copytree(files, clone, ignore=shutil.ignore_patterns(".git"))
-            git(clone, "init", "--quiet", "--initial-branch", "main")
+            git(clone, "init", "--quiet", "--initial-branch", branch)
             git(clone, "add", "--all")
             git(clone, *AUTHOR, "commit", "--quiet", "--message", "The project")
-            git(clone, "push", "--quiet", self.remote(self.owner), "main")
+            git(clone, "push", "--quiet", self.remote(self.owner), branch)
 
     def protect(self) -> None:
         """What a maintainer clicks on the first day: import the ruleset, let Actions open pull requests."""
@@ -113,7 +118,7 @@ class Desk:
         return checked(self.ask("GET", path + ("?" + str(httpx.QueryParams(query)) if query else "")))
 
     def propose(self, title: str, changes: Mapping[str, Change], branch: str, who: str | None = None) -> int:
-        """Edit files on a new branch of main and open a pull request; its number.
+        """Edit files on a new branch of the default one and open a pull request; its number.
 
         Args:
             title: Of the pull request.
@@ -123,12 +128,12 @@ class Desk:
         """
         person = who or self.owner
         repository = self.name if person == self.owner else self.forge.fork(self.name, person).full_name
-        base = self.get("/git/ref/heads/main")["object"]["sha"]
+        base = self.get(f"/git/ref/heads/{self.branch}")["object"]["sha"]
         ref = {"ref": f"refs/heads/{branch}", "sha": base}
         checked(self.ask("POST", f"/repos/{repository}/git/refs", person, **ref))
         self.edit(changes, branch, repository, person)
         head = branch if repository == self.name else f"{person}:{branch}"
-        opened = checked(self.ask("POST", "/pulls", person, title=title, head=head, base="main", body=""))
+        opened = checked(self.ask("POST", "/pulls", person, title=title, head=head, base=self.branch, body=""))
         return int(opened["number"])
 
     def edit(
@@ -176,9 +181,10 @@ class Desk:
         listed = self.get(f"/commits/{sha}/status")["statuses"]
         return {each["context"]: (each["state"], each["description"]) for each in listed}
 
-    def dispatch(self, workflow: str, ref: str = "main", who: str | None = None, **inputs: str) -> httpx.Response:
-        """Start a workflow by hand."""
-        return self.ask("POST", f"/actions/workflows/{workflow}/dispatches", who, ref=ref, inputs=inputs)
+    def dispatch(self, workflow: str, ref: str = "", who: str | None = None, **inputs: str) -> httpx.Response:
+        """Start a workflow by hand, on the default branch unless another is named."""
+        where = f"/actions/workflows/{workflow}/dispatches"
+        return self.ask("POST", where, who, ref=ref or self.branch, inputs=inputs)
 
     def guard(self, environment: str = "production", reviewers: Collection[str] = ()) -> None:
         """Ask for an approval before anything is deployed to an environment; the owner's, unless others are named."""

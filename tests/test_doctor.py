@@ -36,8 +36,8 @@ def answer(path: str, body: Any = None, status: int = 200) -> Answer:
     return Answer(f"/repos/ada/flights{path}", status, body)
 
 
-def owners(text: str) -> Answer:
-    return answer("/contents/.github/CODEOWNERS", {"content": base64.b64encode(text.encode()).decode()})
+def file(text: str) -> Answer:
+    return answer("/contents/a-file", {"content": base64.b64encode(text.encode()).decode()})
 
 
 def production(*reviewers: Mapping[str, Any]) -> Answer:
@@ -68,11 +68,12 @@ def facts(**fields: Any) -> Facts:
             {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": True},
         ),
         workflows=answer("/actions/workflows", {"workflows": [{"name": "report", "state": "active"}]}),
+        files={name: file((ROOT / ".github/workflows" / name).read_text("utf-8")) for name in doctor.LISTENING},
         rulesets=answer("/rulesets", []),
         rules=(ruleset("main"), ruleset("records")),
         branches={"records": "a" * 40, "deploy": None},
         release=answer("/releases/latest", {"tag_name": "model-v1"}),
-        codeowners=owners("# the judge\n/src/ratchet/ @ada\n"),
+        codeowners=file("# the judge\n/src/ratchet/ @ada\n"),
         production=production({"login": "ada"}),
         now=NOW,
     )
@@ -94,7 +95,7 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
 
     assert {check.outcome for check in found} == {"pass"}
     assert doctor.healthy(found)
-    assert doctor.told(found)[-1] == "15 pass, 0 fail, 0 unknown"
+    assert doctor.told(found)[-1] == "16 pass, 0 fail, 0 unknown"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
             "Settings → General → Pull Requests",
         ),
         (
-            {"codeowners": owners("/src/ratchet/ @OWNER\n")},
+            {"codeowners": file("/src/ratchet/ @OWNER\n")},
             "CODEOWNERS",
             "nobody is asked when the judge changes: it still says @OWNER",
             "edit .github/CODEOWNERS",
@@ -177,6 +178,12 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
             "approval",
             "nobody is asked before a model comes to production",
             "Settings → Environments → production → Required reviewers",
+        ),
+        (
+            {"files": {"release.yml": file("on:\n  push:\n    branches: [trunk]\n"), "ci.yml": answer("", None, 404)}},
+            "default branch",
+            "main: ci.yml is not there; release.yml listens to other branches",
+            "take `branches` out of `on:` in .github/workflows, or let it fit main",
         ),
         (
             {"release": answer("/releases/latest", None, 404)},
@@ -291,7 +298,7 @@ def test_a_failure_is_printed_with_its_remedy_and_the_answer_behind_it() -> None
         "      Actions → release → Run workflow",
         "      GET /repos/ada/flights/releases/latest answers 404",
     ]
-    assert found[-1] == "14 pass, 1 fail, 0 unknown"
+    assert found[-1] == "15 pass, 1 fail, 0 unknown"
 
 
 def test_owned_paths_exist() -> None:
@@ -314,7 +321,7 @@ def test_filling_in_the_owner_is_one_command() -> None:
 
     filled = subprocess.run(["sed", command[1]], input=text, capture_output=True, text=True, check=True).stdout
 
-    assert checks(facts(codeowners=owners(filled)))["CODEOWNERS"].outcome == "pass"
+    assert checks(facts(codeowners=file(filled)))["CODEOWNERS"].outcome == "pass"
 
 
 @pytest.mark.parametrize("name", ["main", "records", "judge"])
@@ -344,13 +351,15 @@ def test_a_new_repository_fails_where_its_owner_has_to_click(place: Desk) -> Non
         "history",
         "CODEOWNERS",
         "approval",
+        "default branch",
         "release",
     }
 
 
 def test_after_the_clicks_it_passes(place: Desk) -> None:
     """The rulesets are imported, the owner is named, production has a reviewer, the first release is out."""
-    place.commit("main", {".github/CODEOWNERS": "/src/ratchet/ @ada\n"})
+    workflows = {f".github/workflows/{name}": "on: push\n" for name in doctor.LISTENING}
+    place.commit("main", {".github/CODEOWNERS": "/src/ratchet/ @ada\n", **workflows})
     place.client().create_release("model-v1", place.git.branch("main") or "", "model-v1", "The first.", [])
     with place.server.changing():
         place.server.repository(place.name).settings.actions_may_open_pulls = True

@@ -205,9 +205,10 @@ class Forge:
         name: str,
         fork_of: str | None = None,
         private: bool = False,  # noqa: FBT001, FBT002
+        branch: str = "main",
     ) -> Repository:
-        """Make an empty repository `owner/name`, or a fork of another."""
-        return repositories.create(self, name, fork_of=fork_of, is_private=private)
+        """Make an empty repository `owner/name` with that default branch, or a fork of another."""
+        return repositories.create(self, name, fork_of=fork_of, is_private=private, branch=branch)
 
     def fork(self, name: str, owner: str) -> Repository:
         """Fork a repository; as on GitHub, releases and rulesets stay behind and Actions are off."""

@@ -25,7 +25,9 @@ def path_of(forge: Forge, owner: str, name: str) -> Path:
     return forge.folder / "git" / owner / f"{name}.git"
 
 
-def create(forge: Forge, full_name: str, *, fork_of: str | None = None, is_private: bool = False) -> Repository:
+def create(
+    forge: Forge, full_name: str, *, fork_of: str | None = None, is_private: bool = False, branch: str = "main"
+) -> Repository:
     """Make an empty repository, or a fork.
 
     Raises:
@@ -39,7 +41,7 @@ def create(forge: Forge, full_name: str, *, fork_of: str | None = None, is_priva
             raise Refusal(422, "Repository creation failed.", [{"code": "custom", "field": "name"}])
         state.user(owner)
         path = path_of(forge, owner, name)
-        repository = Repository(state.new_id(), owner, name, path, private=is_private)
+        repository = Repository(state.new_id(), owner, name, path, branch, private=is_private)
         repository.labels = [Label(state.new_id(), *label) for label in _LABELS]
         Git(path).create(repository.default_branch)
         state.repositories.append(repository)

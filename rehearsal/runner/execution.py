@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -93,6 +93,9 @@ class Execution:
             raise RatchetError(f"{self.run.path}: is not in the commit of the run")
         one = workflow.parse(self.run.path, text)
         known = plan.contexts(self._shop.forge, self.run, found, one)
+        if plan.is_idle(one, known):
+            _skip(self._shop, self.run, one.jobs.values())
+            return "skipped"
         for _ in range(TRIES):
             built = machine.build(self._shop, self.run, found, one)
             try:
@@ -184,9 +187,7 @@ class _Jobs:
             if job.conclusion is None:
                 job.conclusion = "cancelled" if job.is_stopped else "failure"
                 self.ended(job, followed.steps_of(job))
-        for identifier in followed.missing():
-            known = self._shop.forge.begin_job(self._run, self._workflow.jobs[identifier].name, {})
-            self._shop.forge.end_job(known, "skipped", [])
+        _skip(self._shop, self._run, [self._workflow.jobs[identifier] for identifier in followed.missing()])
         with self._shop.forge.changing():
             self._run.summary = followed.summary
 
@@ -202,6 +203,12 @@ class _Jobs:
     def _sweep_again(self, job: Job) -> None:
         if self.process and job.conclusion is None:
             self.process.sweep(job.identifier)
+
+
+def _skip(shop: Workshop, run: Run, jobs: Iterable[workflow.Job]) -> None:
+    """Tell the forge of jobs that never began."""
+    for job in jobs:
+        shop.forge.end_job(shop.forge.begin_job(run, job.name, {}), "skipped", [])
 
 
 def _later(seconds: float, do: Callable[[], object]) -> threading.Timer:

@@ -1,4 +1,4 @@
-"""GitHub's expressions, as far as they decide before a job starts: concurrency groups and the names of runs.
+"""GitHub's expressions, as far as they decide before a job starts: concurrency groups, names of runs, idle runs.
 
     evaluate("github.event.number || github.ref", {"github": {...}})
     interpolate("report-${{ github.ref }}", {"github": {...}})
@@ -14,11 +14,13 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ratchet.errors import RatchetError
 
 Contexts = Mapping[str, Any]
+Functions = Mapping[str, Callable[..., Any]]
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>-?(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?))
@@ -45,13 +47,24 @@ def value_of(given: Any, contexts: Contexts) -> Any:
     return evaluate(whole[1], contexts) if whole else interpolate(given, contexts)
 
 
-def evaluate(expression: str, contexts: Contexts) -> Any:
+def bare(condition: str) -> str:
+    """A condition without the `${{ }}` that may stand around it."""
+    whole = _INSIDE.fullmatch(condition.strip())
+    return (whole[1] if whole else condition).strip()
+
+
+def evaluate(expression: str, contexts: Contexts, functions: Functions = MappingProxyType({})) -> Any:
     """The value of an expression without its `${{ }}`.
+
+    Args:
+        expression: As it stands.
+        contexts: What names mean.
+        functions: Those that are known beside the ones that only look at their arguments.
 
     Raises:
         RatchetError: It cannot be read, or needs what is only known inside a job.
     """
-    parser = _Parser(_tokens(expression), expression, contexts)
+    parser = _Parser(_tokens(expression), expression, contexts, {**_FUNCTIONS, **functions})
     value = parser.expression(0)
     if parser.peek() is not None:
         raise _unreadable(expression)
@@ -102,10 +115,11 @@ def _unreadable(expression: str) -> RatchetError:
 class _Parser:
     """Reads and evaluates at once, by binding strength."""
 
-    def __init__(self, tokens: Sequence[_Token], expression: str, contexts: Contexts) -> None:
+    def __init__(self, tokens: Sequence[_Token], expression: str, contexts: Contexts, functions: Functions) -> None:
         self._tokens = list(tokens)
         self._expression = expression
         self._contexts = contexts
+        self._functions = functions
 
     def peek(self) -> str | None:
         return self._tokens[0].text if self._tokens else None
@@ -163,7 +177,7 @@ class _Parser:
             if self.peek() == ",":
                 self._next()
         self._expect(")")
-        function = _FUNCTIONS.get(name.lower())
+        function = self._functions.get(name.lower())
         if function is None:
             raise RatchetError(f"`{name}()` is not known before a job starts: {self._expression.strip()}")
         return function(*arguments)
@@ -245,7 +259,7 @@ def _join(items: Any, separator: Any = ",") -> str:
     return as_text(separator).join(as_text(item) for item in (items if isinstance(items, list) else [items]))
 
 
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+_FUNCTIONS: Functions = {
     "contains": _contains,
     "startswith": lambda text, start: as_text(text).lower().startswith(as_text(start).lower()),
     "endswith": lambda text, end: as_text(text).lower().endswith(as_text(end).lower()),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ratchet.errors import RatchetError
 from rehearsal.forge import Event, Forge, Repository, Run
 from rehearsal.runner import expressions, source, triggers
 from rehearsal.runner.source import Source, Unreadable
-from rehearsal.runner.workflow import Workflow
+from rehearsal.runner.workflow import Job, Workflow
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,31 @@ def group(one: Workflow, known: Mapping[str, Any], repository: str) -> Group:
     name = expressions.interpolate(one.concurrency.group, known).lower()
     cancels = expressions.is_true(expressions.value_of(one.concurrency.cancel_in_progress, known))
     return Group(f"{repository}:{name}", cancels)
+
+
+def is_idle(one: Workflow, known: Mapping[str, Any]) -> bool:
+    """Whether the conditions of its jobs keep every one from running: GitHub then starts no machine.
+
+    False, too, where a condition needs what is only known inside a run.
+    """
+    try:
+        return not any(_runs(job, known) for job in one.jobs.values())
+    except RatchetError:
+        return False
+
+
+_STATUS = re.compile(r"\b(?:always|cancelled|failure|success)\(")
+
+
+def _runs(job: Job, known: Mapping[str, Any]) -> bool:
+    """Whether a job runs when all that it needs was skipped."""
+    condition = job.condition or "success()"
+    if not _STATUS.search(condition):
+        condition = f"success() && ({condition})"
+    needs = {name: {"result": "skipped", "outputs": {}} for name in job.needs}
+    status = {"always": True, "cancelled": False, "failure": False, "success": job.is_first}
+    functions = {name: partial(bool, value) for name, value in status.items()}
+    return expressions.is_true(expressions.evaluate(condition, {**known, "needs": needs}, functions))
 
 
 def environments(one: Workflow, known: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import RatchetError
+from rehearsal.runner import expressions
 
 FOLDER = ".github/workflows"
 SCOPES = (
@@ -44,7 +45,8 @@ class Job:
         minutes: After which it is stopped.
         steps: As they stand.
         environment: What it deploys to; may hold expressions, empty when it says nothing.
-        is_first: It needs no other job.
+        needs: The jobs that have to end before it.
+        condition: Its `if:`, without `${{ }}`; empty when it says nothing.
     """
 
     identifier: str
@@ -53,7 +55,13 @@ class Job:
     minutes: float
     steps: tuple[Mapping[str, Any], ...]
     environment: str = ""
-    is_first: bool = True
+    needs: tuple[str, ...] = ()
+    condition: str = ""
+
+    @property
+    def is_first(self) -> bool:
+        """It needs no other job."""
+        return not self.needs
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,7 @@ def _job(path: str, name: str, found: Mapping[str, Any], default: dict[str, str]
     minutes = found.get("timeout-minutes", _DEFAULT_MINUTES)
     environment = found.get("environment") or ""
     steps = tuple(found.get("steps") or ())
+    needs = found.get("needs") or ()
     # A job that waits for its reviewers in the middle of a run is stopped here by the first thing that it asks for.
     if environment and found.get("needs") and not str([*steps, {}][0].get("uses")).startswith("actions/checkout@"):
         raise RatchetError(f"{where}: deploys after another job\nlet it begin with actions/checkout, to be rehearsed")
@@ -232,5 +241,6 @@ def _job(path: str, name: str, found: Mapping[str, Any], default: dict[str, str]
         minutes=float(minutes) if isinstance(minutes, int | float) else _DEFAULT_MINUTES,
         steps=steps,
         environment=str(environment["name"] if isinstance(environment, dict) else environment),
-        is_first=not found.get("needs"),
+        needs=(needs,) if isinstance(needs, str) else tuple(needs),
+        condition=expressions.bare(str(found.get("if", ""))),
     )

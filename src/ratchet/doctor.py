@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from ratchet import triggers
 from ratchet.forge import Answer, Forge
 
 Outcome = Literal["pass", "fail", "unknown"]
@@ -28,6 +29,8 @@ WARN = timedelta(days=45)
 PRODUCTION = "production"
 """The environment whose reviewers let a model in."""
 SYMBOLS: Mapping[Outcome, str] = {"pass": "ok  ", "fail": "FAIL", "unknown": "?   "}
+LISTENING = ("ci.yml", "release.yml", "report.yml")
+"""The workflows that wait for what happens to a branch."""
 ADMIN = "only an administrator may read this: `GITHUB_TOKEN=$(gh auth token) ratchet doctor`"
 
 
@@ -60,6 +63,7 @@ class Facts:
         actions: Whether Actions run, and which.
         token: What a workflow's token may do.
         workflows: The workflows, and whether they are active.
+        files: Those of the loop's workflows that wait for what happens to a branch, by name.
         rulesets: The list of rulesets.
         rules: Each ruleset in full.
         branches: The commit of each branch that the loop writes; None where it is not there.
@@ -74,6 +78,7 @@ class Facts:
     actions: Answer
     token: Answer
     workflows: Answer
+    files: Mapping[str, Answer]
     rulesets: Answer
     rules: tuple[Mapping[str, Any], ...]
     branches: Mapping[str, str | None]
@@ -84,8 +89,8 @@ class Facts:
 
     @property
     def default_branch(self) -> str:
-        """The branch that pull requests go to."""
-        return str(self.settings.body["default_branch"]) if self.settings.known else "main"
+        """The branch that pull requests go to; "" when GitHub does not tell."""
+        return str(self.settings.body["default_branch"]) if self.settings.known else ""
 
     @property
     def is_private(self) -> bool:
@@ -116,6 +121,7 @@ def ask(forge: Forge) -> Facts:
         actions=forge.ask("/actions/permissions"),
         token=forge.ask("/actions/permissions/workflow"),
         workflows=forge.ask("/actions/workflows", per_page=100),
+        files={name: forge.ask(f"/contents/.github/workflows/{name}") for name in LISTENING},
         rulesets=rulesets,
         rules=tuple(answer.body for answer in found if answer.known),
         branches={name: forge.branch(name) for name in ("records", "deploy")},
@@ -270,6 +276,21 @@ def _schedules(facts: Facts) -> Iterator[Check]:
         )
 
 
+def _listening(facts: Facts) -> Iterator[Check]:
+    """A workflow that waits for pushes to another branch than the default one does nothing, without a word."""
+    branch = facts.default_branch
+
+    def says(_: Any) -> tuple[bool, str]:
+        missing = [name for name, answer in facts.files.items() if answer.status == 404]
+        read = {name: _text(answer) for name, answer in facts.files.items() if answer.known}
+        deaf = [name for name, text in read.items() if not triggers.hears(text, branch)]
+        said = [f"{name} is not there" for name in missing] + [f"{name} listens to other branches" for name in deaf]
+        return not said, f"{branch}: " + ("; ".join(said) or "what happens to it starts the workflows")
+
+    click = f"take `branches` out of `on:` in .github/workflows, or let it fit {branch}"
+    yield _check("default branch", facts.settings, says, click)
+
+
 def _plan(facts: Facts) -> Iterator[Check]:
     if facts.is_private:
         said = "private: attestations, rulesets and environments with approval need a paid plan; the rest works without"
@@ -283,9 +304,10 @@ def _plan(facts: Facts) -> Iterator[Check]:
 def _owners(facts: Facts) -> Iterator[Check]:
     click = "edit .github/CODEOWNERS: put a person or a team with write access where @OWNER stands"
 
-    def says(body: Mapping[str, Any]) -> tuple[bool, str]:
-        text = base64.b64decode(body["content"]).decode(errors="replace")
-        rules = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    def says(_: Any) -> tuple[bool, str]:
+        rules = [
+            line for line in _text(facts.codeowners).splitlines() if line.strip() and not line.lstrip().startswith("#")
+        ]
         if any(re.search(r"@OWNER\b", rule) for rule in rules):
             return False, "nobody is asked when the judge changes: it still says @OWNER"
         return bool(rules), "the judge has owners" if rules else "it names nobody"
@@ -333,6 +355,7 @@ _CHECKS: tuple[Callable[[Facts], Iterator[Check]], ...] = (
     _branches,
     _release,
     _schedules,
+    _listening,
 )
 
 
@@ -345,6 +368,11 @@ def _check(name: str, answer: Answer, says: Callable[[Any], tuple[bool, str]], c
     except (KeyError, TypeError):
         return Check(name, "unknown", "GitHub's answer leaves it out", ADMIN, _asked(answer))
     return Check(name, "pass" if passes else "fail", sentence, "" if passes else click, _asked(answer))
+
+
+def _text(answer: Answer) -> str:
+    """A file, as the API gives it."""
+    return base64.b64decode(answer.body["content"]).decode(errors="replace")
 
 
 def _asked(answer: Answer) -> str:

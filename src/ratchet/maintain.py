@@ -201,7 +201,7 @@ class Git:
         if others:
             raise RatchetError(
                 f"both sides change {', '.join(others[:5])}, and only a person can say what is meant\n"
-                "merge main into the branch by hand, and push"
+                "merge what it goes to into the branch by hand, and push"
             )
         with TemporaryDirectory() as scratch:
             index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}

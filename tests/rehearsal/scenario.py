@@ -24,18 +24,19 @@ BETTER, WORSE, SAME = 1.0, 200.0, 100.001
 CHECKS = "install lint test:\n\t@echo $@\n"
 
 
-def found(folder: Path, change: Callable[[Path], None] = lambda _: None) -> Path:
+def found(folder: Path, change: Callable[[Path], None] = lambda _: None, branch: str = "main") -> Path:
     """A forge in `folder` with one repository, whose first release was made by release.yml.
 
     Args:
         folder: Is made.
         change: Changes the project before it is anybody's.
+        branch: The default one.
     """
     source = project.delays(folder.with_name(f"{folder.name}-project"), model__alpha=100.0).root
     change(source)
     (source / "Makefile").write_text(CHECKS)
     with Desk(folder) as desk:
-        desk.found(source)
+        desk.found(source, branch)
         desk.wait()
         assert desk.get("/releases/latest")["tag_name"] == "model-v1"
         desk.protect()
@@ -87,8 +88,9 @@ def verdicts(desk: Desk, number: int) -> list[dict[str, Any]]:
 
 
 def runs(desk: Desk, workflow: str) -> list[Any]:
-    """Runs of a workflow, oldest first."""
-    return sorted((run for run in desk.forge.state.runs if run.path.endswith(f"/{workflow}")), key=lambda run: run.id)
+    """Runs of a workflow that had something to do, oldest first."""
+    found = [run for run in desk.forge.state.runs if run.path.endswith(f"/{workflow}") and run.conclusion != "skipped"]
+    return sorted(found, key=lambda run: run.id)
 
 
 def log(run: Any) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from ratchet.errors import RatchetError
 from rehearsal.forge import Event
-from rehearsal.runner import triggers, workflow
+from rehearsal.runner import plan, triggers, workflow
 
 JOBS = "\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: date\n"
 ENDED = "on:\n  workflow_run:\n    workflows: [report]\n    types: [completed]"
@@ -172,3 +172,36 @@ def test_yaml_is_read_as_github_reads_it() -> None:
     assert found["on"] == "push"
     assert (found["a"], found["b"]) == ("yes", True)
     assert list(workflow.uses(found)) == ["x/y@1", "./z"]
+
+
+DEFAULT = "github.event_name != 'push' || github.ref_name == github.event.repository.default_branch"
+IDLE = f"""\
+on: push
+jobs:
+  first: {{if: "{DEFAULT}"}}
+  next: {{needs: first}}
+  last: {{needs: [first, next], if: "${{{{ !cancelled() && needs.first.result != 'skipped' }}}}"}}
+"""
+
+
+def known(event: str, ref: str) -> dict[str, Any]:
+    """What expressions know before a job starts."""
+    github = {"event_name": event, "ref_name": ref, "event": {"repository": {"default_branch": "master"}}}
+    return {"github": github, "inputs": {}, "vars": {}}
+
+
+@pytest.mark.parametrize(
+    ("event", "ref", "expected"),
+    [("push", "topic", True), ("push", "master", False), ("workflow_dispatch", "topic", False)],
+)
+def test_a_run_whose_conditions_keep_every_job_back_is_idle(event: str, ref: str, expected: bool) -> None:
+    """What needs a skipped job is skipped with it."""
+    assert plan.is_idle(workflow.parse("a.yml", IDLE), known(event, ref)) is expected
+
+
+@pytest.mark.parametrize("condition", ["always()", "needs.first.result == 'skipped' && !cancelled()", "secrets.KEY"])
+def test_a_run_is_not_idle_while_one_of_its_jobs_may_run(condition: str) -> None:
+    """A job that runs whatever became of others does; what cannot be known yet may."""
+    text = f'{IDLE}  late: {{needs: first, if: "{condition}"}}\n'
+
+    assert not plan.is_idle(workflow.parse("a.yml", text), known("push", "topic"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import time
+from pathlib import Path
 
 import pytest
 from scenario import (
@@ -13,6 +14,7 @@ from scenario import (
     WORSE,
     alpha,
     bundle_in,
+    found,
     gates,
     head,
     headline,
@@ -24,6 +26,8 @@ from scenario import (
     verdicts,
 )
 
+from ratchet import doctor
+from ratchet.forge import Forge as Client
 from rehearsal.desk import Desk
 
 GREEN = {"model-gate": "success", "ci-gate": "success"}
@@ -49,6 +53,25 @@ def test_a_better_model_is_promoted_merged_and_released_as_it_was_judged(desk: D
     assert desk.get("/releases/latest")["tag_name"] == "model-v2"
     assert desk.records()["releases/model-v2.json"]["model_digest"] == record["model_digest"]
     assert "Running stage" not in log(runs(desk, "release.yml")[-1])
+
+
+def test_the_default_branch_may_have_any_name(tmp_path: Path) -> None:
+    """Where it is `master`, a proposal is judged, merged and released; the doctor finds nothing that misses it."""
+    folder = found(tmp_path / "forge", branch="master")
+
+    with Desk(folder) as desk:
+        number = desk.propose("Less shrinkage", alpha(BETTER), "less-shrinkage")
+        desk.wait()
+        assert gates(desk, number) == GREEN
+        assert len(runs(desk, "release.yml")) == 1  # pushes to the proposal's branch release nothing
+
+        assert merges(desk, number)
+        desk.wait()
+        assert desk.get("/releases/latest")["tag_name"] == "model-v2"
+        client = Client(desk.name, desk.token("ada"), api_url=desk.forge.api)
+        assert {check.name: check.sentence for check in doctor.examine(doctor.ask(client))}["default branch"] == (
+            "master: what happens to it starts the workflows"
+        )
 
 
 def test_a_worse_model_is_blocked(desk: Desk) -> None:

@@ -17,7 +17,12 @@ MOST_REASON = 2000
 
 
 @click.command(epilog="\b\nExample: ratchet evidence --base origin/main")
-@click.option("--base", default="origin/main", show_default=True, help="The branch that the proposal goes to.")
+@click.option(
+    "--base",
+    default="origin/HEAD",
+    show_default=True,
+    help="The branch that the proposal goes to; by default what git knows as the default branch.",
+)
 @click.option(
     "-o", "--out", type=root.FOLDER, default=Path("build/evidence"), show_default=True, help="Folder of data."
 )
