@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("outputs")
 ROOT = Path(__file__).parents[1]
 VERBS = [
     *("tune", "accept-revision", "digest", "track", "registry", "score", "compare"),
-    *("evidence", "judge", "settle", "comment", "conclude", "accept", "adopt", "refresh"),
+    *("scope", "evidence", "judge", "settle", "comment", "conclude", "accept", "adopt", "refresh"),
     *("candidate", "image", "smoke", "release", "refuse"),
     *("deploy", "rollback"),
     *("drift", "backtest", "status", "audit", "outcomes", "doctor"),

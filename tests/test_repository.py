@@ -1,35 +1,56 @@
-"""What is committed fits together."""
+"""The repository's own files, whatever they hold: these tests run on every proposal.
 
-import shutil
-import subprocess
-import sys
+Whether dvc.lock fits them is not asked: the loop writes it when a proposal is judged, and release.yml holds main's
+against its files.
+"""
+
 from pathlib import Path
+
+import pytest
+
+from ratchet import lock, metrics, params, schema
+from ratchet.params import Params
+from ratchet.problem import Problem
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_committed_lock_is_that_of_the_committed_pipeline(tmp_path: Path) -> None:
-    """In a copy without outputs and cache, no stage's code, parameters or inputs differ from what dvc.lock says."""
-    for name in ("dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml", "uv.lock", ".python-version", ".dvcignore"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("src", "pipelines"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    dvc = [sys.executable, "-m", "dvc"]
-    subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=tmp_path, check=True)
-
-    done = subprocess.run(
-        [*dvc, "repro", "--dry", "--allow-missing"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-
-    assert "Data and pipelines are up to date." in done.stdout + done.stderr, "run `dvc repro` and commit dvc.lock"
+@pytest.fixture(scope="module")
+def given() -> Params:
+    """What params.yaml says."""
+    return params.load(ROOT / "params.yaml")
 
 
-def test_tests_that_share_what_is_costly_run_in_one_process(tmp_path: Path) -> None:
-    """Groups work: with some versions of pytest they are ignored without a word, and everything is made twice."""
-    text = "import os, pytest\n@pytest.mark.xdist_group('g')\n@pytest.mark.parametrize('n', range(8))\n"
-    (tmp_path / "test_it.py").write_text(f"{text}def test_it(n):\n    print(f'pid {{os.getpid()}}')\n")
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-rP", "-p", "no:cacheprovider", "."]
+@pytest.fixture(scope="module")
+def problem(given: Params) -> Problem:
+    """The problem that it names."""
+    return Problem(given.problem)
 
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert len({line for line in done.stdout.splitlines() if line.startswith("pid ")}) == 1, done.stdout
+def test_the_parameters_make_a_model(given: Params, problem: Problem) -> None:
+    """params.yaml is as it must be, and what it says of the model is what the problem's estimator takes."""
+    assert hasattr(problem.estimator(given.model, given.train.seed), "fit")
+
+
+def test_the_policy_fits_the_problem(given: Params, problem: Problem) -> None:
+    """The metric that promotes is one of this kind of task."""
+    assert metrics.get(given.gate.metric, problem.task).name == given.gate.metric
+
+
+def test_the_problem_offers_what_a_judge_needs(problem: Problem) -> None:
+    """A row that can be described, something to beat, segments, expectations with names of their own."""
+    columns = set(problem.schema.columns)
+
+    assert {problem.target, *problem.key, *problem.cluster} <= columns
+    assert problem.target not in schema.row_schema(problem)["properties"]
+    assert problem.baselines()
+    assert all(callable(segment) for segment in problem.slices.values())
+    names = [case.name for case in problem.behaviour()]
+    assert len(set(names)) == len(names)
+
+
+def test_the_lock_can_be_read() -> None:
+    """Or there is none yet."""
+    path = ROOT / "dvc.lock"
+
+    assert not path.exists() or lock.read(path)

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from uv import find_uv_bin
 
+from ratchet import scope
 from ratchet.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -292,7 +293,17 @@ class TestBounds:
         jobs = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
 
         assert set(jobs["ci"]["needs"]) == set(jobs) - {"ci"}
-        assert jobs["ci"]["if"] == "always()"
+        assert jobs["ci"]["if"].startswith("always() && ")
+
+    def test_a_job_that_a_proposal_skips_may_be_skipped_then_and_no_other(self) -> None:
+        """What `ratchet scope` allows to be skipped is what it makes ci.yml skip; without an answer that is nothing."""
+        jobs = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+        (green,) = [step["with"] for step in jobs["ci"]["steps"]]
+
+        assert green["allowed-skips"] == "${{ needs.scope.outputs.skips }}"
+        conditional = {name: job["if"] for name, job in jobs.items() if "needs." in job.get("if", "")}
+        assert conditional == dict.fromkeys(scope.of([], None).skips, "needs.scope.outputs.framework == 'true'")
+        assert scope.of(None, None).skips == ()
 
     def test_no_commit_is_told_to_start_nothing(self) -> None:
         """The words that make GitHub skip workflows travel into a merge and cancel its release: nothing writes them."""
@@ -425,7 +436,8 @@ class TestVerbs:
         """
         found = slim_commands()
         assert set(found) == {
-            *("accept", "adopt", "refresh", "settle", "conclude", "comment", "release", "refuse", "rollback"),
+            *("accept", "adopt", "refresh", "scope", "settle", "conclude", "comment"),
+            *("release", "refuse", "rollback"),
             *("deploy plan", "deploy promote", "drift answer"),
         }
         lines = {line for each in found.values() for line in imports(each)}

@@ -16,6 +16,24 @@ from ratchet.errors import RatchetError
 MOST_REASON = 2000
 
 
+@click.command(epilog="\b\nExample: ratchet scope --base origin/main")
+@click.option("--base", help="The branch that the proposal goes to; a workflow's event says it.")
+def scope(base: str | None) -> None:
+    """Say which tests a proposal needs, by the files that it touches: the first job of ci.yml.
+
+    Compares the commit that is checked out with where it left the base. On the default branch, and where the two
+    cannot be compared, that is every test.
+    """
+    from ratchet import scope
+
+    against = base or scope.base_of(os.environ.get("GITHUB_EVENT_NAME", ""), root.event())
+    found = scope.of(None, None) if against is None else scope.proposed(against, Path.cwd())
+    root.output("framework", "true" if found.framework else "false")
+    root.output("tests", " ".join(found.tests))
+    root.output("skips", ", ".join(found.skips))
+    click.echo(f"make test TESTS='{' '.join(found.tests)}'; skipped: {', '.join(found.skips) or 'nothing'}")
+
+
 @click.command(epilog="\b\nExample: ratchet evidence --base origin/main")
 @click.option(
     "--base",
@@ -165,6 +183,7 @@ def _summed_up(judgement: dict[str, Any]) -> str:
 
 
 VERBS = (
+    scope,
     evidence,
     judge,
     settle,

@@ -60,7 +60,7 @@ def event() -> Any:
 
     path = os.environ.get("GITHUB_EVENT_PATH")
     if not path:
-        raise RatchetError("GITHUB_EVENT_PATH: is not set\nthis verb runs in verdict.yml, where GitHub sets it")
+        raise RatchetError("GITHUB_EVENT_PATH: is not set\nthis verb runs in a workflow, where GitHub sets it")
     return files.read_json(Path(path))
 
 
