@@ -12,12 +12,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from forge_example import Desk, desk
 from ratchet.errors import RatchetError
 from ratchet.forge import ApiError, Asset, Forge, Moved, NotFound, Patience
+from ratchet.forge.api import Api
 from rehearsal.forge import BOT
 from rehearsal.forge import Forge as Server
 
@@ -82,13 +84,13 @@ def test_what_is_missing_is_named(environment: dict[str, str], message: str) -> 
         Forge.from_environment(environment)
 
 
-def test_importing_the_client_does_not_import_pygithub() -> None:
-    """Verbs that do not talk to GitHub do not wait for its client."""
+def test_importing_the_client_does_not_import_httpx() -> None:
+    """Verbs that do not talk to GitHub do not wait for what does."""
     done = subprocess.run(
         [
             sys.executable,
             "-c",
-            "import sys, ratchet.forge, ratchet.ledger, ratchet.doctor; print('github' in sys.modules)",
+            "import sys, ratchet.forge, ratchet.ledger, ratchet.doctor; print('httpx' in sys.modules)",
         ],
         capture_output=True,
         text=True,
@@ -96,6 +98,28 @@ def test_importing_the_client_does_not_import_pygithub() -> None:
     )
 
     assert done.stdout == "False\n"
+
+
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown() -> None:
+    """A secret that was pasted with the end of its line would be printed by what refuses to send it."""
+    with pytest.raises(RatchetError, match=r"^GITHUB_TOKEN: has characters that no token has") as refused:
+        Forge("ada/flights", "ghp_secret\n")
+
+    assert "ghp_secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "gopher://proxy"), ("ALL_PROXY", "socks5://proxy"), ("SSL_CERT_FILE", "/none/there")],
+)
+def test_a_proxy_or_certificates_that_cannot_be_used_are_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """In the words of who set them, and before anything is sent."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(RatchetError, match=r"^the environment's proxy or certificates cannot be used: .*\nsee HTTPS_"):
+        Forge("ada/flights", "token")
 
 
 def test_a_workflows_token_is_of_the_bot(place: Desk) -> None:
@@ -610,6 +634,27 @@ def artifact_of(place: Desk, tmp_path: Path, content: bytes) -> tuple[Forge, obj
     return client, client.artifacts(run.id)[0]
 
 
+def test_each_download_asks_for_the_media_type_of_its_kind(place: Desk, tmp_path: Path) -> None:
+    """GitHub refuses artifacts and tarballs to who asks for bytes, and describes an asset to who does not."""
+    client, artifact = artifact_of(place, tmp_path, b"data")
+    sha = place.git.branch("main") or ""
+    client.create_release("model-v1", sha, "model-v1", "The first.", [bundle(tmp_path)])
+    [asset] = client.releases()[0].assets
+    target = tmp_path / "down"
+
+    client.download(artifact, target, limit=10_000)  # type: ignore[arg-type]
+    client.archive(sha, limit=10_000)
+    client.download_asset(asset, target, limit=10_000)
+
+    api = Api(place.server.api, place.server.token("ada"), Patience())
+    for path in (f"/actions/artifacts/{artifact.id}/zip", f"/tarball/{sha}"):  # type: ignore[attr-defined]
+        with pytest.raises(ApiError, match=r"answers 415: Unsupported 'Accept' header: 'application/octet-stream'"):
+            api.download(f"/repos/{place.name}{path}", target, 10_000, accept="application/octet-stream")
+    with pytest.raises(ApiError, match="has the digest"):
+        api.download(f"/repos/{place.name}/releases/assets/{asset.id}", target, 10_000, asset.digest)
+    assert target.read_bytes() == b"trees"
+
+
 def test_an_artifact_beyond_the_limit_is_not_kept(place: Desk, tmp_path: Path) -> None:
     """Nothing of it stays on the disk."""
     client, artifact = artifact_of(place, tmp_path, bytes(range(256)) * 4)
@@ -646,31 +691,83 @@ def test_a_download_that_is_cut_is_tried_again(place: Desk, tmp_path: Path) -> N
     assert zipfile.is_zipfile(tmp_path / "evidence.zip")
 
 
-def test_the_token_does_not_follow_a_redirect(tmp_path: Path) -> None:
-    """Artifacts lie with another host, which has no business with it."""
-    seen: dict[str, str | None] = {}
+class Elsewhere(BaseHTTPRequestHandler):
+    """A GitHub whose downloads lie with another host, `localhost`; a proxy is asked for whole addresses."""
 
-    class Storage(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen[self.path] = self.headers["Authorization"]
-            is_api = self.path.startswith("/api/v3/")
-            self.send_response(302 if is_api else 200)
-            self.send_header("Location", f"http://localhost:{self.server.server_port}/blob")  # type: ignore[attr-defined]
-            self.send_header("Content-Length", "0" if is_api else "5")
-            self.end_headers()
-            self.wfile.write(b"" if is_api else b"trees")
+    seen: ClassVar[list[tuple[str, str, str | None]]] = []
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def do_GET(self) -> None:
+        """Of a write, too."""
+        self.seen.append((self.command, self.path, self.headers["Authorization"]))
+        is_api = "/api/v3/" in self.path
+        self.send_response(302 if is_api else 200)
+        self.send_header("Location", f"http://localhost:{self.server.server_port}/blob")  # type: ignore[attr-defined]
+        self.send_header("Content-Length", "0" if is_api else "5")
+        self.end_headers()
+        self.wfile.write(b"" if is_api else b"trees")
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Storage) as storage:
-        threading.Thread(target=storage.serve_forever, daemon=True).start()
-        client = Forge("ada/flights", "secret", api_url=f"http://127.0.0.1:{storage.server_port}/api/v3")
-        client.download_asset(Asset(7, "bundle.zip", 5, None, True, ""), tmp_path / "bundle.zip", limit=5)
-        storage.shutdown()
+    do_POST = do_GET  # noqa: N815  # the name that the library looks for
 
-    assert seen == {"/api/v3/repos/ada/flights/releases/assets/7": "token secret", "/blob": None}
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[int]:
+    """The port of such a GitHub."""
+    Elsewhere.seen.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+BUNDLE = Asset(7, "bundle.zip", 5, None, True, "")
+BUNDLES_PATH = "/api/v3/repos/ada/flights/releases/assets/7"
+
+
+def test_the_token_does_not_follow_a_redirect(elsewhere: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Artifacts lie with another host, which has no business with it, nor with what `~/.netrc` knows."""
+    (tmp_path / "netrc").write_text("default login eve password mine\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    client = Forge("ada/flights", "secret", api_url=f"http://127.0.0.1:{elsewhere}/api/v3")
+
+    client.download_asset(BUNDLE, tmp_path / "bundle.zip", limit=5)
+
+    assert Elsewhere.seen == [("GET", BUNDLES_PATH, "Bearer secret"), ("GET", "/blob", None)]
     assert (tmp_path / "bundle.zip").read_bytes() == b"trees"
+
+
+def test_a_write_is_not_sent_to_where_it_is_redirected(elsewhere: int) -> None:
+    """It would arrive as a read, and count as done."""
+    client = Forge("ada/flights", "secret", api_url=f"http://127.0.0.1:{elsewhere}/api/v3")
+
+    with pytest.raises(ApiError, match=r"^POST /repos/ada/flights/issues/1/labels: GitHub answers 302"):
+        client.label(1, ["retraining"])
+
+    assert Elsewhere.seen == [("POST", "/api/v3/repos/ada/flights/issues/1/labels", "Bearer secret")]
+
+
+def test_a_file_goes_to_github_alone(elsewhere: int, tmp_path: Path) -> None:
+    """Whatever address a description names: with the file goes the token."""
+    api = Api(f"http://127.0.0.1:{elsewhere}/api/v3", "secret", Patience())
+
+    for address in (f"http://localhost:{elsewhere}/uploads", f"http://127.0.0.1:{elsewhere}.example.org/uploads"):
+        with pytest.raises(ApiError, match=r": does not belong to http://127.*\nit is not shown the token"):
+            api.upload(address, bundle(tmp_path), lambda: None, dict)
+
+    assert Elsewhere.seen == []
+
+
+def test_the_environments_proxy_is_used(elsewhere: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For GitHub and for where it redirects to, except for hosts that need none."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{elsewhere}")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    client = Forge("ada/flights", "secret", api_url="http://github.example/api/v3")
+
+    client.download_asset(BUNDLE, tmp_path / "bundle.zip", limit=5)
+
+    assert [path for _, path, _ in Elsewhere.seen] == [f"http://github.example{BUNDLES_PATH}", "/blob"]
 
 
 def test_an_artifact_that_is_gone_says_so(place: Desk, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ smoke.json    image, model, rows, largest_difference, ready_seconds, p50_ms, p99
 
 from __future__ import annotations
 
-import http.client
 import json
 import statistics
 import subprocess
@@ -16,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+import httpx
 
 from ratchet import files
 from ratchet.errors import RatchetError
@@ -116,7 +117,7 @@ def smoke(image: str, expected: Expected) -> Report:
         RatchetError: It does not start, is another model, scores differently, or is slow. Says what the container
             printed last, on standard output.
     """
-    with _running(image) as container, Client.of(container) as client:
+    with _running(image) as container, _client(container) as client:
         try:
             ready = _wait(container, client)
             _check_model(client, expected.model)
@@ -126,57 +127,35 @@ def smoke(image: str, expected: Expected) -> Report:
             raise
 
 
-class Client:
-    """One connection, kept open."""
+def _client(container: str) -> httpx.Client:
+    """One connection to a container's port 3000, kept open; it is on this machine, so past any proxy."""
+    address = _docker("port", container, "3000").split()[0]
+    return httpx.Client(base_url=f"http://{address}", timeout=10, trust_env=False)
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._connection = http.client.HTTPConnection(address, timeout=10)
 
-    @classmethod
-    def of(cls, container: str) -> Self:
-        """To a container's port 3000."""
-        return cls(_docker("port", container, "3000").split()[0])
+def _status(client: httpx.Client, path: str) -> int | None:
+    """Of a GET; None when nobody answers."""
+    try:
+        return client.get(path).status_code
+    except httpx.TransportError:
+        return None
 
-    def __enter__(self) -> Self:
-        """Connects when first asked."""
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self._connection.close()
+def _ask(client: httpx.Client, path: str, content: Any = None) -> tuple[Any, float]:
+    """The JSON of an answer, and the milliseconds that it took.
 
-    def status(self, path: str) -> int | None:
-        """Of a GET; None when nobody answers."""
-        try:
-            self._connection.request("GET", path)
-            answer = self._connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            return None
-        return answer.status
-
-    def ask(self, path: str, content: Any = None) -> tuple[Any, float]:
-        """The JSON of an answer, and the milliseconds that it took.
-
-        Raises:
-            RatchetError: It is no success.
-        """
-        body = None if content is None else json.dumps(content, allow_nan=False)
-        began = time.perf_counter()
-        try:
-            self._connection.request(
-                "GET" if body is None else "POST", path, body, {"Content-Type": "application/json"}
-            )
-            answer = self._connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise RatchetError(f"{path}: there is no answer: {error}") from error
-        took = (time.perf_counter() - began) * 1000
-        if answer.status != 200:
-            raise RatchetError(f"{path}: answers {answer.status}: {_error(text)}")
-        return json.loads(text), took
+    Raises:
+        RatchetError: It is no success.
+    """
+    began = time.perf_counter()
+    try:
+        answer = client.get(path) if content is None else client.post(path, json=content)
+    except httpx.TransportError as error:
+        raise RatchetError(f"{path}: there is no answer: {error}") from error
+    took = (time.perf_counter() - began) * 1000
+    if answer.status_code != 200:
+        raise RatchetError(f"{path}: answers {answer.status_code}: {_error(answer.content)}")
+    return answer.json(), took
 
 
 def _error(text: bytes) -> str:
@@ -196,11 +175,11 @@ def _running(image: str) -> Iterator[str]:
         _docker("rm", "--force", container)
 
 
-def _wait(container: str, client: Client) -> float:
+def _wait(container: str, client: httpx.Client) -> float:
     """Seconds until it was ready."""
     began = time.perf_counter()
     while (waited := time.perf_counter() - began) < READY_SECONDS:
-        status = client.status("/readyz")
+        status = _status(client, "/readyz")
         if status == 200:
             return time.perf_counter() - began
         if status is None and _docker("inspect", "--format", "{{.State.Running}}", container).strip() != "true":
@@ -209,18 +188,18 @@ def _wait(container: str, client: Client) -> float:
     raise RatchetError(f"the container is not ready after {READY_SECONDS:g} s; its last lines are above")
 
 
-def _check_model(client: Client, expected: str) -> None:
-    found = client.ask("/info")[0].get("model")
+def _check_model(client: httpx.Client, expected: str) -> None:
+    found = _ask(client, "/info")[0].get("model")
     if found != expected:
         raise RatchetError(f"/info: the image serves the model {found}, judged was {expected}")
 
 
-def _check_scores(client: Client, image: str, expected: Expected, ready: float) -> Report:
+def _check_scores(client: httpx.Client, image: str, expected: Expected, ready: float) -> Report:
     for row in expected.rows[:WARM_UP]:
-        client.ask("/predict", row)
-    answers = [client.ask("/predict", row) for row in expected.rows]
+        _ask(client, "/predict", row)
+    answers = [_ask(client, "/predict", row) for row in expected.rows]
     single = [answer["score"] for answer, _ in answers]
-    batch = [one["score"] for one in client.ask("/predict_batch", {"rows": expected.rows})[0]["predictions"]]
+    batch = [one["score"] for one in _ask(client, "/predict_batch", {"rows": expected.rows})[0]["predictions"]]
     worst = max(_compare("/predict", single, expected), _compare("/predict_batch", batch, expected))
     p50, p99 = _quantiles([took for _, took in answers])
     if p50 > P50_MS or p99 > P99_MS:

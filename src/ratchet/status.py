@@ -198,14 +198,13 @@ def address(text: str) -> tuple[str | None, str]:
 
 def hear(url: str, environment: str | None = None) -> Heard:
     """Ask a service who it is."""
-    from requests import RequestException, get
+    import httpx
 
     try:
-        answer = get(f"{url}/info", timeout=PATIENCE)
-        answer.raise_for_status()
-        info = answer.json()
-        ready = get(f"{url}/readyz", timeout=PATIENCE).ok
-    except (RequestException, ValueError) as error:
+        with httpx.Client(base_url=url, timeout=PATIENCE, follow_redirects=True) as service:
+            info = service.get("/info").raise_for_status().json()
+            ready = service.get("/readyz").is_success
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Heard(url, environment, fault=" ".join(str(error).split())[:200])
     if not isinstance(info, dict) or not isinstance(info.get("model"), str):
         return Heard(url, environment, ready, fault="its /info names no model")

@@ -1,18 +1,19 @@
-"""One call to GitHub's REST API: sent with PyGithub, repeated with patience, and failing in words one can act on.
+"""One call to GitHub's REST API: sent with httpx, repeated with patience, and failing in words one can act on.
 
-PyGithub's objects hide requests behind attributes; each of these must be repeated, bounded and explained, so its
-requester alone is used. It sends one request at a time: a thread needs an `Api` of its own.
+The environment names proxies (`HTTPS_PROXY`, `NO_PROXY`) and certificates (`SSL_CERT_FILE`), as a runner behind a
+firewall needs them. It names no credentials: `~/.netrc` is not read, so GitHub sees the given token and nothing else.
+The token goes to GitHub alone, never to where it redirects.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
-    from requests import Response
+    from httpx import Client, Response
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
@@ -31,6 +32,12 @@ TIMEOUT = 30
 """Seconds of silence after which a connection counts as cut."""
 CHUNK = 1 << 16
 MEGABYTE = 1_000_000
+
+JSON = "application/vnd.github+json"
+"""What GitHub is asked for: its JSON, and also an artifact's zip or a commit's tarball, which it refuses (415) to who
+asks for bytes."""
+ASSET = "application/octet-stream"
+"""What the file of a release is asked for; its description would come otherwise."""
 
 
 class ApiError(RatchetError):
@@ -66,15 +73,6 @@ PATIENT = Patience()
 """What a job can afford."""
 
 
-@dataclass(frozen=True)
-class Reply:
-    """The answer to a request that reached GitHub, as far as the errors are concerned."""
-
-    status: int
-    message: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 class _Transient(Exception):  # noqa: N818  # a state more than an error
     """May work the next time.
 
@@ -93,21 +91,8 @@ class Api:
     """Calls to the REST API at `url`, with a token."""
 
     def __init__(self, url: str, token: str, patience: Patience) -> None:
-        from github import Auth, Github
-
-        self._url, self._token, self._patience = url.rstrip("/"), token, patience
-        client = Github(
-            base_url=self._url,
-            auth=Auth.Token(token),
-            retry=None,  # ours knows which writes may be repeated
-            timeout=TIMEOUT,
-            per_page=PAGE,
-            user_agent="ratchet",
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-            api_version="2022-11-28",
-        )
-        self._requester = client.requester
+        self._url, self._patience = url.rstrip("/"), patience
+        self._client = _client(token)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON at `path`.
@@ -116,23 +101,23 @@ class Api:
             NotFound: There is none.
             ApiError: Refused, or not reached in spite of all patience.
         """
-        return self._patiently(lambda: self._json("GET", path, parameters=parameters)[1], f"GET {path}")
+        return self._patiently(lambda: self._json("GET", path, params=parameters)[1], f"GET {path}")
 
     def pages(self, path: str, /, **parameters: Any) -> Iterator[Any]:
         """The JSON of each page of a list."""
         page, more = 1, True
         while more:
             asked = {**parameters, "per_page": PAGE, "page": page}
-            headers, data = self._patiently(
-                lambda asked=asked: self._json("GET", path, parameters=asked),  # type: ignore[misc]
+            more, data = self._patiently(
+                lambda asked=asked: self._json("GET", path, params=asked),  # type: ignore[misc]
                 f"GET {path}",
             )
             yield data
-            page, more = page + 1, 'rel="next"' in headers.get("link", "")
+            page += 1
 
     def send(self, verb: str, path: str, body: Json | None = None) -> Any:
         """Send a write that does the same when it is done twice: it is repeated like a read."""
-        return self._patiently(lambda: self._json(verb, path, body=body)[1], f"{verb} {path}")
+        return self._patiently(lambda: self._json(verb, path, json=body)[1], f"{verb} {path}")
 
     def create(self, path: str, body: Json, find: Callable[[], T | None], of: Callable[[Any], T]) -> T:
         """Create what must not be there twice: sent again only after a look for what the first time may have made.
@@ -143,20 +128,26 @@ class Api:
             find: Looks for what may have been made; None when it was not.
             of: Reads it from GitHub's answer.
         """
-        return self._patiently(lambda: of(self._json("POST", path, body=body)[1]), f"POST {path}", find)
+        return self._patiently(lambda: of(self._json("POST", path, json=body)[1]), f"POST {path}", find)
 
     def upload(self, url: str, file: Path, find: Callable[[], T | None], of: Callable[[Any], T]) -> T:
-        """Upload a file to a release, under its own name; like `create` otherwise."""
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)}
+        """Upload a file to a release, under its own name; like `create` otherwise.
+
+        Args:
+            url: Where GitHub takes it, as its description of the release says.
+            file: Which.
+            find: As in `create`.
+            of: As in `create`.
+        """
 
         def call() -> T:
             with file.open("rb") as body:
-                send = partial(self._requester.requestMemoryBlobAndCheck, "POST", url, {"name": file.name}, {**headers})
-                return of(self._guarded("POST", url, lambda: send(body))[1])
+                headers = {"Content-Type": "application/octet-stream"}
+                return of(self._json("POST", url, params={"name": file.name}, headers=headers, content=body)[1])
 
         return self._patiently(call, f"upload of {file.name}", find)
 
-    def download(self, path: str, target: Path, limit: int, digest: str | None = None) -> None:
+    def download(self, path: str, target: Path, limit: int, digest: str | None = None, accept: str = JSON) -> None:
         """Download a file, whole or not at all.
 
         Args:
@@ -164,6 +155,7 @@ class Api:
             target: Where it goes.
             limit: Bytes it may have; no more than these are read, whatever the server says.
             digest: "sha256:<hex>" that it must have.
+            accept: The media type of its kind.
 
         Raises:
             ApiError: It is larger, has another digest, or cannot be had.
@@ -171,72 +163,62 @@ class Api:
         half = target.with_name(f".{target.name}.half")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._patiently(lambda: self._fetch(path, half, limit, digest), f"GET {path}")
+            self._patiently(lambda: self._fetch(path, half, limit, digest, accept), f"GET {path}")
             half.replace(target)
         finally:
             half.unlink(missing_ok=True)
 
-    def _json(
-        self, verb: str, path: str, *, parameters: dict[str, Any] | None = None, body: Json | None = None
-    ) -> tuple[Mapping[str, Any], Any]:
-        headers = {"Accept": "application/vnd.github+json"}
-        return self._guarded(
-            verb, path, lambda: self._requester.requestJsonAndCheck(verb, path, parameters, headers, body)
-        )
+    def _json(self, verb: str, path: str, **parts: Any) -> tuple[bool, Any]:
+        """Whether a list goes on after this page, and the JSON; None of an answer without content."""
+        with self._answer(verb, path, **parts) as answer:
+            content = answer.read()
+            try:
+                return "next" in answer.links, json.loads(content) if content else None
+            except ValueError as error:
+                raise _Transient(f"{self._url} answers with something else than JSON", sent=True) from error
 
-    def _guarded(self, verb: str, path: str, call: Callable[[], T]) -> T:
-        """Turn whatever goes wrong in a call into an `ApiError`, or a `_Transient`."""
-        from github import GithubException
-        from requests import RequestException
-
-        try:
-            return call()
-        except GithubException as error:
-            data = error.data if isinstance(error.data, dict) else {}
-            raise _fault(verb, path, Reply(error.status, _said(data), error.headers or {})) from error
-        except (RequestException, OSError, ValueError) as error:  # ValueError: half of a JSON answer
-            raise _Transient(f"{self._url} cannot be reached: {_cause(error)}", sent=True) from error
-
-    def _fetch(self, path: str, half: Path, limit: int, digest: str | None) -> None:
-        """One try of a download.
-
-        Not through PyGithub: it reads the whole answer into memory, and refuses the storage that artifacts are
-        redirected to. The token goes to GitHub alone, never to where it redirects.
-        """
-        response = self._open(path)
-        with closing(response):
-            if response.status_code >= 400:
-                raise _fault("GET", path, Reply(response.status_code, response.reason or "", _lowered(response)))
-            found = self._guarded("GET", path, lambda: _written(response, half, limit))
+    def _fetch(self, path: str, half: Path, limit: int, digest: str | None, accept: str) -> None:
+        """One try of a download."""
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        with self._answer("GET", path, headers=headers) as answer:
+            found = _written(answer, half, limit)
         if found is None:
             raise ApiError(f"{path}: is larger than {limit / MEGABYTE:.0f} MB\nnothing that large is expected there")
         if digest and digest != f"sha256:{found}":
             raise ApiError(f"{path}: has the digest sha256:{found}, and should have {digest}\nit is not used")
 
-    def _open(self, path: str) -> Response:
-        from requests import get
+    @contextmanager
+    def _answer(self, verb: str, path: str, **parts: Any) -> Iterator[Response]:
+        """The answer to one request, its body still to be read.
 
-        def opened(url: str, headers: dict[str, str]) -> Response:
-            accepted = {"Accept": "application/octet-stream", "Accept-Encoding": "identity", "User-Agent": "ratchet"}
-            return self._guarded(
-                "GET",
-                path,
-                lambda: get(
-                    url,
-                    headers=accepted | headers,
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=TIMEOUT,
-                    auth=lambda request: request,  # else ~/.netrc would add one
-                ),
-            )
+        Redirects of reads are followed. A write that was redirected would become a read, so it is an error.
 
-        response = opened(self._url + path, {"Authorization": f"token {self._token}"})
-        hops = 0
-        while response.is_redirect and hops < 3:
-            response.close()
-            response, hops = opened(response.headers["location"], {}), hops + 1
-        return response
+        Raises:
+            ApiError: GitHub refuses.
+            _Transient: It stumbles, or cannot be reached, also while the body is read.
+        """
+        from httpx import HTTPError, InvalidURL
+
+        try:
+            with self._client.stream(verb, self._address(path), follow_redirects=verb == "GET", **parts) as answer:
+                if not answer.is_success:
+                    raise _fault(verb, path, answer)
+                yield answer
+        except InvalidURL as error:
+            raise ApiError(f"{verb} {path}: is not an address: {error}") from error
+        except HTTPError as error:
+            raise _Transient(f"{self._url} cannot be reached: {_cause(error)}", sent=True) from error
+
+    def _address(self, path: str) -> str:
+        """Where to send a request: a path of the API, or a whole address that is GitHub's own."""
+        if path.startswith("/"):
+            return self._url + path
+        scheme, _, host = self._url.partition("://")
+        uploads = f"{scheme}://uploads.{host.removeprefix('api.').partition('/')[0]}/"
+        own = f"{scheme}://{host.partition('/')[0]}/"
+        if not path.startswith((own, uploads)):
+            raise ApiError(f"{path}: does not belong to {self._url}\nit is not shown the token")
+        return path
 
     def _patiently(self, call: Callable[[], T], what: str, find: Callable[[], T | None] | None = None) -> T:
         budget = self._patience.seconds
@@ -261,21 +243,46 @@ class Api:
         return float(2 ** (attempt - 1)) * (0.5 + jitter / 2)
 
 
-def _fault(verb: str, path: str, reply: Reply) -> Exception:
+def _client(token: str) -> Client:
+    """What sends requests.
+
+    Raises:
+        RatchetError: The token, or what the environment says of proxies and certificates, cannot be used.
+    """
+    import httpx
+
+    if not re.fullmatch(r"[!-~]+", token):  # httpx would print it
+        raise RatchetError(f"GITHUB_TOKEN: has characters that no token has, such as a space or a line break\n{TOKEN}")
+    headers = {
+        "Accept": JSON,
+        "Authorization": f"Bearer {token}",
+        "User-Agent": "ratchet",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+    try:
+        return httpx.Client(headers=headers, timeout=TIMEOUT, max_redirects=3)
+    except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+        raise RatchetError(
+            f"the environment's proxy or certificates cannot be used: {_cause(error)}\n"
+            "see HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from error
+
+
+def _fault(verb: str, path: str, answer: Response) -> Exception:
     """What an error status means."""
-    status, where = reply.status, f"{verb} {path}"
-    if _is_limited(reply):
-        return _Transient("GitHub limits the rate of requests", wait=_asked_wait(reply), sent=False, status=status)
+    status, message, where = answer.status_code, _said(answer), f"{verb} {path}"
+    if _is_limited(answer, message):
+        return _Transient("GitHub limits the rate of requests", wait=_asked_wait(answer), sent=False, status=status)
     if status >= 500:
-        return _Transient(f"GitHub answers {status}", wait=_asked_wait(reply), sent=True, status=status)
+        return _Transient(f"GitHub answers {status}", wait=_asked_wait(answer), sent=True, status=status)
     if status == 404:
         return NotFound(f"{where}: is not there, or the token may not see it", status)
     said = {
         401: f"the token was refused: it is expired or wrong\n{TOKEN}",
-        403: f"the token may not do this: {reply.message}\n{_needed(verb, path, reply)}",
+        403: f"the token may not do this: {message}\n{_needed(verb, path, answer, message)}",
         410: "is gone: it has expired or was deleted\nrun again what makes it",
     }
-    return ApiError(f"{where}: {said.get(status, f'GitHub answers {status}: {reply.message}')}", status)
+    return ApiError(f"{where}: {said.get(status, f'GitHub answers {status}: {message}')}", status)
 
 
 def _given_up(fault: _Transient, what: str, tries: int, wait: float) -> ApiError:
@@ -288,19 +295,19 @@ def _given_up(fault: _Transient, what: str, tries: int, wait: float) -> ApiError
     )
 
 
-def _is_limited(reply: Reply) -> bool:
-    if reply.status == 429:
+def _is_limited(answer: Response, message: str) -> bool:
+    if answer.status_code == 429:
         return True
-    exhausted = reply.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in reply.headers
-    return reply.status == 403 and (exhausted or "rate limit" in reply.message.lower())
+    exhausted = answer.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in answer.headers
+    return answer.status_code == 403 and (exhausted or "rate limit" in message.lower())
 
 
-def _asked_wait(reply: Reply) -> float | None:
+def _asked_wait(answer: Response) -> float | None:
     """Seconds that GitHub asks to wait: `Retry-After`, else until the limit is reset."""
-    after, reset = reply.headers.get("retry-after", ""), reply.headers.get("x-ratelimit-reset", "")
+    after, reset = answer.headers.get("retry-after", ""), answer.headers.get("x-ratelimit-reset", "")
     if after.isdigit():
         return float(after)
-    if reply.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+    if answer.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
         return max(0.0, float(reset) - time.time())
     return None
 
@@ -319,10 +326,10 @@ _PERMISSIONS = (
 """Which permission of a job's token an endpoint needs, where GitHub does not say so itself."""
 
 
-def _needed(verb: str, path: str, reply: Reply) -> str:
-    if "not permitted to create or approve pull requests" in reply.message:
+def _needed(verb: str, path: str, answer: Response, message: str) -> str:
+    if "not permitted to create or approve pull requests" in message:
         return "Settings > Actions > General: switch on `Allow GitHub Actions to create and approve pull requests`"
-    said = reply.headers.get("x-accepted-github-permissions", "")  # "issues=write; pull_requests=write"
+    said = answer.headers.get("x-accepted-github-permissions", "")  # "issues=write; pull_requests=write"
     if said:
         return f"the job needs `{said.replace('=', ': ').replace('_', '-').replace('; ', '` or `')}`"
     level = "read" if verb == "GET" else "write"
@@ -332,8 +339,14 @@ def _needed(verb: str, path: str, reply: Reply) -> str:
     return f"the job needs `{names[0].replace('`', f': {level}`', 1)}: {level}`"
 
 
-def _said(data: Json) -> str:
+def _said(answer: Response) -> str:
     """GitHub's message, with the first of the errors under it."""
+    try:
+        data = json.loads(next(answer.iter_bytes(CHUNK), b""))  # whoever answers: no more of it is read
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        return answer.reason_phrase or "no message"
     parts = [str(data.get("message", "no message"))]
     for error in list(data.get("errors") or ())[:3]:
         detail = error.get("message") or error.get("code") or error if isinstance(error, dict) else error
@@ -349,15 +362,11 @@ def _cause(error: Exception) -> str:
     return " ".join(str(reason).split())[:200] or type(reason).__name__
 
 
-def _lowered(response: Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _written(response: Response, target: Path, limit: int) -> str | None:
+def _written(answer: Response, target: Path, limit: int) -> str | None:
     """Hex SHA-256 of a body that is now in `target`; None when it is larger than the limit."""
     size, sha256 = 0, hashlib.sha256()
     with target.open("wb") as file:
-        for chunk in response.iter_content(CHUNK):
+        for chunk in answer.iter_bytes(CHUNK):
             size += len(chunk)
             if size > limit:
                 return None

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ratchet import files
 from ratchet.errors import RatchetError
-from ratchet.forge.api import PATIENT, TOKEN, Api, ApiError, NotFound, Patience
+from ratchet.forge.api import ASSET, PATIENT, TOKEN, Api, ApiError, NotFound, Patience
 from ratchet.forge.nouns import (
     Answer,
     Artifact,
@@ -46,7 +46,7 @@ class Moved(RatchetError):  # noqa: N818  # reads as what it says
 
 
 class Forge:
-    """One repository, with the rights of one token. A thread needs one of its own.
+    """One repository, with the rights of one token.
 
     Every method raises `ApiError` (`NotFound` for 404) in words that say what to do, after all patience.
     """
@@ -504,7 +504,7 @@ class Forge:
 
     def download_asset(self, asset: Asset, target: Path, limit: int) -> None:
         """Download a file of a release: at most `limit` bytes, with its digest where GitHub has noted one."""
-        self._api.download(f"{self._root}/releases/assets/{asset.id}", target, limit, asset.digest)
+        self._api.download(f"{self._root}/releases/assets/{asset.id}", target, limit, asset.digest, ASSET)
 
     def create_release(self, tag: str, sha: str, title: str, body: str, assets: Sequence[Path]) -> Release:
         """Publish a release with its files, all of them or none: a draft first, then the files, then the publication.
