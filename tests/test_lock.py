@@ -265,7 +265,7 @@ LARGER_PARAMS = """
 periods: [2013-01, 2013-02]
 rate: 0.10
 small: 0.00001
-rules: {least: 1, names: [no, "on", 1e3], deep: {empty: null, is_so: true}}
+rules: {least: 1, names: ["no", "on", 1.0e+3], deep: {empty: null, is_so: true}}
 """
 CODE = {
     "lib/code/a.py": "a",

@@ -23,9 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from ratchet import bundle, files, lock, params
+from ratchet import bundle, files, lock, params, yaml12
 from ratchet.errors import RatchetError
 from ratchet.intake import BUNDLE, CHALLENGER, CHAMPION, DIFF, LOCK, MANIFEST, OUTPUTS, RUN
 from ratchet.report import markdown
@@ -236,8 +234,8 @@ def _changed(old: bytes, new: bytes) -> list[list[Any]]:
 
 def _mapping(content: bytes) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(content)
-    except yaml.YAMLError:
+        found = yaml12.read_as_dvc(content, "params.yaml")
+    except RatchetError:
         return {}
     return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
 

@@ -19,9 +19,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from ratchet import files
+from ratchet import files, yaml12
 from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
@@ -52,9 +50,9 @@ def read(path: Path) -> Stages:
 def parse(text: str, name: str = "dvc.lock") -> Stages:
     """The same of a lock file's text; `name` stands in errors."""
     try:
-        content = yaml.load(text, Loader=_Loader) or {}  # noqa: S506  # a safe loader
-    except yaml.YAMLError as error:
-        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())}\n{_REMEDY}") from error
+        content = yaml12.read_as_dvc(text.encode(), name) or {}
+    except RatchetError as error:
+        raise RatchetError(f"{error}\n{_REMEDY}") from error
     stages = content.get("stages", {}) if isinstance(content, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
         raise RatchetError(f"{name}: is not a lock file of DVC: it has no mapping `stages`\n{_REMEDY}")
@@ -139,13 +137,12 @@ def live_of(dvc_yaml: bytes, params_yaml: bytes) -> dict[str, Definition]:
     Raises:
         RatchetError: DVC cannot resolve them, or they want to read files other than each other.
     """
-    for name, content in (("dvc.yaml", dvc_yaml), ("params.yaml", params_yaml)):
-        _refuse_tricks(content, name)
+    _refuse_other_files(yaml12.read(dvc_yaml, "dvc.yaml"))
+    yaml12.read(params_yaml, "params.yaml")
     with TemporaryDirectory(prefix="ratchet-") as scratch:
         root = Path(scratch).resolve()
         (root / "dvc.yaml").write_bytes(dvc_yaml)
         (root / "params.yaml").write_bytes(params_yaml)
-        _refuse_other_files(dvc_yaml)
         try:
             with _opened(root) as repo:
                 return {stage.name: _definition(stage) for stage in _stages(repo)}
@@ -196,15 +193,9 @@ def as_dvc_writes(text: str, name: str = "dvc.lock") -> str:
         RatchetError: It is no YAML, or has tags or such nesting as DVC never writes.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
-    _refuse_tricks(text.encode(), name)
-    try:
-        content = YAML(typ="safe", pure=True).load(text) or {}
-        written = io.StringIO()
-        YAML().dump(content, written)
-    except (YAMLError, ValueError, ArithmeticError) as error:
-        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())[:300]}") from error
+    written = io.StringIO()
+    YAML().dump(yaml12.read_as_dvc(text.encode(), name) or {}, written)
     return written.getvalue()
 
 
@@ -219,28 +210,6 @@ def directory_md5(hashes: Mapping[str, str]) -> str:
     return f"{md5(json.dumps(items, sort_keys=True).encode())}.dir"
 
 
-# Of a YAML file that is read for a stranger: levels of nesting, and nodes when aliases are written out.
-MOST_LEVELS, MOST_NODES = 30, 200_000
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the fast one where there is one
-    """Reads values as DVC does, by YAML 1.2: `no` and `12:30` are texts, 1e-05 is a number."""
-
-
-_SCALARS = {
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": (r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    "float": (
-        r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
-        "-+0123456789.",
-    ),
-}
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag.rpartition(":")[2] not in _SCALARS]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _name, (_pattern, _first) in _SCALARS.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^({_pattern})$"), list(_first))
 _REMEDY = "restore it: `git checkout -- dvc.lock`"
 
 
@@ -385,9 +354,8 @@ def _definition(stage: PipelineStage) -> Definition:
     )
 
 
-def _refuse_other_files(dvc_yaml: bytes) -> None:
+def _refuse_other_files(content: Any) -> None:
     """A pipeline may name more files to read values from, wherever they lie; one that is judged may not."""
-    content = yaml.load(dvc_yaml, Loader=_Loader)  # noqa: S506  # a safe loader
     stages = content.get("stages") if isinstance(content, dict) else None
     for name, stage in [("dvc.yaml", content), *(stages.items() if isinstance(stages, dict) else [])]:
         inner = stage.get("do", stage) if isinstance(stage, dict) else {}
@@ -399,37 +367,3 @@ def _refuse_other_files(dvc_yaml: bytes) -> None:
                 raise RatchetError(
                     f"dvc.yaml: {name}: reads parameters of {', '.join(map(str, item))}; only params.yaml may hold them"
                 )
-
-
-def _refuse_tricks(content: bytes, name: str) -> None:
-    """Refuse what makes a small text of YAML large or strange: tags, deep nesting, aliases of aliases of aliases."""
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = [(None, 0)]  # anchor, and nodes so far when aliases are written out
-    try:
-        for event in yaml.parse(content, Loader=_Loader):
-            anchor = getattr(event, "anchor", None)
-            if len(open_nodes) > MOST_LEVELS or open_nodes[-1][1] > MOST_NODES:
-                raise RatchetError(f"{name}: is nested too deeply, or too large when its aliases are written out")
-            if getattr(event, "tag", None):
-                raise RatchetError(f"{name}: has a tag of YAML{_where(event)}; a plain value will do")
-            if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((anchor, 1))
-                continue
-            size = _size_of(event, anchor, sizes)
-            if isinstance(event, yaml.CollectionEndEvent):
-                anchor, size = open_nodes.pop()
-            if anchor and not isinstance(event, yaml.AliasEvent):
-                sizes[anchor] = size
-            open_nodes[-1] = (open_nodes[-1][0], open_nodes[-1][1] + size)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())[:300]}") from error
-
-
-def _size_of(event: yaml.Event, anchor: str | None, sizes: Mapping[str, int]) -> int:
-    if isinstance(event, yaml.AliasEvent):
-        return sizes.get(str(anchor), MOST_NODES + 1)  # one that is not complete yet holds itself
-    return int(isinstance(event, yaml.ScalarEvent))
-
-
-def _where(event: yaml.Event) -> str:
-    return f" in line {event.start_mark.line + 1}" if event.start_mark else ""

@@ -5,7 +5,7 @@ Every section is a frozen model that forbids unknown keys, so that a typo fails 
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ratchet import files
+from ratchet import files, yaml12
 from ratchet.errors import RatchetError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -135,11 +135,7 @@ def parse(content: bytes, name: str = "params.yaml") -> Params:
         RatchetError: As `load`.
     """
     try:
-        values = yaml.safe_load(content.decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Params.model_validate(values)
+        return Params.model_validate(yaml12.read(content, name))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
         raise RatchetError(f"{name}: " + f"\n{name}: ".join(problems[:3])) from error
@@ -171,12 +167,11 @@ def edit(path: Path, changes: Mapping[str, Any]) -> None:
         RatchetError: The file cannot be read, is not YAML, or has no such section.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        given = path.read_bytes()
     except OSError as error:
         raise RatchetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RatchetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    content, text = yaml12.read(given, str(path)), given.decode("utf-8")
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
     cuts = []
     for dotted, value in changes.items():
         *sections, name = dotted.split(".")
@@ -186,9 +181,10 @@ def edit(path: Path, changes: Mapping[str, Any]) -> None:
         if not isinstance(node, yaml.MappingNode) or not values:
             raise RatchetError(f"{path}: has no section {'.'.join(sections)!r} to change")
         cuts.append(_cut(text, node, values, name, value))
+    newline = "\r\n" if "\r\n" in text else "\n"
     for start, end, new in sorted(cuts, reverse=True):
-        text = text[:start] + new + text[end:]
-    files.write_text(path, text)
+        text = text[:start] + re.sub(r"\r?\n", newline, new) + text[end:]
+    files.write_bytes(path, text.encode())
 
 
 def _cut(
@@ -199,7 +195,7 @@ def _cut(
     if node is None:  # before the last key: after it there may be comments that belong to what follows
         at = section.value[-1][0].start_mark
         separator = ", " if section.flow_style else "\n" + " " * at.column
-        return at.index, at.index, f"{name}: {_said(value)}{separator}"
+        return at.index, at.index, f"{name}: {yaml12.write_line(value)}{separator}"
     start, end = node.start_mark.index, node.end_mark.index
     if values[name] == value and type(values[name]) is type(value):
         return start, start, ""
@@ -207,7 +203,7 @@ def _cut(
         if not isinstance(node, yaml.SequenceNode) or not isinstance(value, list | tuple):
             raise RatchetError(f"{name}: is a section or a list, and {value!r} is not")
         return _cut_list(text, node, values[name], value)
-    return start, end, _said(value) if end > start else f" {_said(value)}"
+    return start, end, yaml12.write_line(value) if end > start else f" {yaml12.write_line(value)}"
 
 
 def _cut_list(text: str, node: yaml.SequenceNode, old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int, str]:
@@ -215,18 +211,12 @@ def _cut_list(text: str, node: yaml.SequenceNode, old: Sequence[Any], new: Seque
     starts = [text.rfind("\n", 0, item.start_mark.index) + 1 for item in node.value]
     end = text.find("\n", node.value[-1].end_mark.index) + 1 or len(text)
     lines = [text[here:there] for here, there in zip(starts, [*starts[1:], end], strict=True)]
-    known = dict(zip(map(_said, old), lines, strict=True))
+    known = dict(zip(map(yaml12.write_line, old), lines, strict=True))
     indent = " " * node.start_mark.column
-    lines = [known.get(_said(value), f"{indent}- {_said(value)}\n") for value in new] or [f"{indent}  []\n"]
+    lines = [known.get(said, f"{indent}- {said}\n") for said in map(yaml12.write_line, new)] or [f"{indent}  []\n"]
     return starts[0], end, "".join(lines)
 
 
 def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     return next((value for key, value in pairs if key.value == name), None)
-
-
-def _said(value: Any) -> str:
-    """A value in one line of YAML, as `load` reads it back."""
-    plain = list(value) if isinstance(value, tuple) else value
-    return yaml.safe_dump(plain, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()

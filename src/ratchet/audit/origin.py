@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from ratchet import bundle, intake, lock
+from ratchet import bundle, intake, lock, yaml12
 from ratchet.audit.facts import DATASET, Facts, Link, Record, parsed
 from ratchet.errors import RatchetError
 from ratchet.release.code import strays
@@ -120,7 +118,7 @@ def summed(faults: Sequence[str]) -> str:
 
 
 def _params(facts: Facts) -> dict[str, Any]:
-    found = yaml.safe_load((facts.tree or {}).get("params.yaml", b"{}"))
+    found = yaml12.read_as_dvc((facts.tree or {}).get("params.yaml", b"{}"), "params.yaml")
     return found if isinstance(found, dict) else {}
 
 
