@@ -98,6 +98,7 @@ def _found(desk: Desk, teller: Teller) -> None:
 
 def _pass(desk: Desk, teller: Teller, host: Host, period: str) -> Month:
     """A month passes: it is served, its labels come, it is checked, and what the check proposes is done."""
+    desk.forge.quota.pass_hour()
     problem = Problem("flights")
     release = delivery.production(desk).answering.release
     asked = _serve(host, period)

@@ -16,6 +16,7 @@ from rehearsal.forge import access, artifacts, environments, events, heads, pull
 from rehearsal.forge.access import Actor
 from rehearsal.forge.faults import Fault
 from rehearsal.forge.git import Git
+from rehearsal.forge.quota import Quota
 from rehearsal.forge.refusal import not_found
 from rehearsal.forge.server import Server
 from rehearsal.forge.state import Artifact, BotRuns, Event, Job, Pull, Release, Repository, Run, State, Status, Token
@@ -38,6 +39,7 @@ class Forge:
         self.state: State = store.load(self.folder / "state.json")
         self.state.bot_runs = bot_runs or self.state.bot_runs
         self.faults: list[Fault] = []
+        self.quota = Quota()
         self.mounts: dict[str, ASGIApp] = {}
         self._lock = threading.RLock()
         self._depth = 0

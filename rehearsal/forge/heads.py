@@ -21,7 +21,7 @@ def move(
     """Make, move or (None) delete a ref.
 
     Raises:
-        Refusal: 422, it is no fast-forward or a ruleset forbids it.
+        Refusal: 422, it is no fast-forward or a ruleset forbids it; 403, a workflow brings in a workflow file.
     """
     git = forge.git(repository)
     old = git.ref(ref)
@@ -31,8 +31,8 @@ def move(
     found = violations(forge, repository, ref, old, sha, actor)
     if found:
         raise Refusal(422, rules.PREFIX + "\n\n".join(found) + "\n\n")
-    if sha and actor.is_workflow and not _knows_workflows(forge, repository, sha):
-        raise Refusal(403, "Resource not accessible by integration")
+    if sha:
+        refuse_workflows(forge, repository, old, sha, actor)
     try:
         git.update_ref(ref, sha, old or ZERO)
     except GitError as error:
@@ -60,17 +60,32 @@ def unchecked(forge: Forge, repository: Repository, held: list[rules.Rule], ref:
     )
 
 
-def workflow_files(forge: Forge, repository: Repository, rev: str | None = None) -> set[str]:
-    """The workflow files of a commit, or of all branches, each as `blob path`."""
+def refuse_workflows(forge: Forge, repository: Repository, old: str | None, new: str, actor: Actor) -> None:
+    """A workflow's own token never has the permission `workflows`, which a changed workflow file needs.
+
+    What counts as a change: of a ref that is moved, any difference between its old and its new commit, also one that
+    another branch has already; of a ref that is made, a file that the default branch has not in this very form.
+
+    Raises:
+        Refusal: 403.
+    """
+    if actor.is_workflow and changed_workflows(forge, repository, old, new):
+        raise Refusal(403, "Resource not accessible by integration")
+
+
+def changed_workflows(forge: Forge, repository: Repository, old: str | None, new: str) -> list[str]:
+    """The workflow files that a ref would change by going from `old` (None: by being made) to `new`."""
     git = forge.git(repository)
-    revs = [rev] if rev else git.refs("refs/heads/").values()
-    entries = (entry for one in revs for entry in git.tree(one, recursive=True, path=".github/workflows/"))
-    return {f"{entry.sha} {entry.path}" for entry in entries if entry.type == "blob"}
+    base = old or default_head(forge, repository)
+    kinds = [] if old else ["--diff-filter=AM"]
+    found = git.run("diff", "--name-only", "--no-renames", *kinds, base, new, "--", ".github/workflows/")
+    return found.decode().splitlines()
 
 
-def _knows_workflows(forge: Forge, repository: Repository, sha: str) -> bool:
-    """A workflow's own token brings no workflow file into the repository that no branch has in this very form."""
-    return workflow_files(forge, repository, sha) <= workflow_files(forge, repository)
+def default_head(forge: Forge, repository: Repository) -> str:
+    """The newest commit of the default branch, or the empty tree."""
+    git = forge.git(repository)
+    return git.branch(repository.default_branch) or git.empty_tree()
 
 
 def moved(

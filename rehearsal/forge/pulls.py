@@ -255,6 +255,7 @@ def merge(forge: Forge, pull: Pull, how: Merge, actor: Actor) -> str:
     if base is None:
         raise Refusal(404, "Base does not exist")
     new = _METHODS[how.method](forge, git, pull, base, how, actor)
+    heads.refuse_workflows(forge, repository, base, new, actor)
     git.update_ref(f"refs/heads/{pull.base_ref}", new, base)
     _merged(forge, pull, new, actor)
     heads.moved(forge, repository, {f"refs/heads/{pull.base_ref}": (base, new)}, actor)

@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 
 from rehearsal.forge import events, heads
 from rehearsal.forge.access import Actor
-from rehearsal.forge.refusal import Refusal, invalid
-from rehearsal.forge.state import Asset, Release, now
+from rehearsal.forge.refusal import Refusal, invalid, not_found
+from rehearsal.forge.state import Asset, Release, Repository, now
 
 if TYPE_CHECKING:
     from rehearsal.forge.forge import Forge
+
+
+def refuse_target(forge: Forge, repository: Repository, target: str, actor: Actor) -> None:
+    """A workflow makes no release at a commit whose workflow files differ from the default branch's.
+
+    Raises:
+        Refusal: 404, as GitHub's API description has it.
+    """
+    sha = forge.git(repository).resolve(target) if actor.is_workflow else None
+    if sha and heads.changed_workflows(forge, repository, None, sha):
+        raise not_found()
 
 
 def publish(forge: Forge, release: Release, actor: Actor) -> None:

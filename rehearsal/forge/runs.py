@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rehearsal.forge import events
+from rehearsal.forge import access, events
 from rehearsal.forge.access import Actor
 from rehearsal.forge.refusal import Refusal
-from rehearsal.forge.state import BOT, CheckRun, Job, Run, Token, now
+from rehearsal.forge.state import BOT, CheckRun, Job, Run, State, Token, now
 
 if TYPE_CHECKING:
     from rehearsal.forge.forge import Forge
@@ -28,12 +28,27 @@ def open_run(forge: Forge, run: Run) -> Run:
         run.number = 1 + sum((one.repository, one.path) == (run.repository, run.path) for one in state.runs)
         run.triggering_actor = run.triggering_actor or run.actor
         by_bot = run.actor == BOT and run.event == "pull_request"
-        run.status = "waiting" if by_bot and state.bot_runs == "held" else "queued"
+        is_held = state.bot_runs == "held" if by_bot else _is_strangers(state, run)
+        run.status = "waiting" if is_held else "queued"
         state.runs.append(run)
         forge.emit(events.workflow_run(forge, run, "requested"))
         if by_bot and state.bot_runs == "failed":
             close_run(forge, run, "failure")
     return run
+
+
+def _is_strangers(state: State, run: Run) -> bool:
+    """A fork's pull request runs when its author, and whoever pushed to it, are known here."""
+    repository = state.repository(run.repository)
+    if repository is None or run.event != "pull_request" or run.head_repository == run.repository:
+        return False
+    policy = repository.settings.fork_approval
+    merged = {pull.user for pull in state.pulls if pull.repository == run.repository and pull.merged}
+    known = merged if policy == "first_time_contributors" else set()
+    author = run.payload.get("pull_request", {}).get("user", {}).get("login", run.actor)
+    roles = [access.role_of(state, repository, who) for who in {author, run.actor} - known]
+    are_known = all(access.reaches(role, "write") for role in roles)
+    return not are_known and policy != "first_time_contributors_new_to_github"
 
 
 def begin_run(forge: Forge, run: Run) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -35,11 +36,6 @@ _COMMON = {
     "Server": "GitHub.com",
     "X-GitHub-Media-Type": "github.v3; format=json",
     "X-GitHub-Api-Version-Selected": "2022-11-28",
-    "X-RateLimit-Limit": "5000",
-    "X-RateLimit-Remaining": "4999",
-    "X-RateLimit-Used": "1",
-    "X-RateLimit-Reset": "4102444800",
-    "X-RateLimit-Resource": "core",
 }
 _STARTS_WITHIN = 10.0
 
@@ -133,9 +129,20 @@ class Server:
                 return smart.answer(ask, request.method, request.url.path, request.url.query)
             if kind == "files":
                 return downloads.answer(ask, request.url.path)
-            return _api(ask, request.method, request.scope["path"])
+            return self._limited(ask, request.method, request.scope["path"])
         except Refusal as refusal:
             return smart.refused(refusal) if kind == "git" else _refused(refusal)
+
+    def _limited(self, ask: Ask, method: str, path: str) -> Answer:
+        """Answer a request to the API, unless whoever asks has used up their hour."""
+        if path == f"{API}/rate_limit":  # it is free
+            return _api(ask, method, path)
+        spent, may = self._forge.quota.spend(ask.actor, method, path)
+        try:
+            answer = _api(ask, method, path) if may else _refused(_exceeded(ask))
+        except Refusal as refusal:
+            answer = _refused(refusal)
+        return replace(answer, headers={**spent.headers(), **answer.headers})
 
     def _actor(self, headers: Mapping[str, str]) -> Actor:
         actor = self._forge.actor(credential(headers.get("authorization")))
@@ -180,6 +187,10 @@ def _api(ask: Ask, method: str, path: str) -> Answer:
         elif route.least != "none" and ask.actor.token is None:
             raise Refusal(401, "Requires authentication")
         return route.handler(ask)
+
+
+def _exceeded(ask: Ask) -> Refusal:
+    return Refusal(403, f"API rate limit exceeded for {ask.login}.")
 
 
 def _refused(refusal: Refusal) -> Answer:

@@ -95,8 +95,8 @@ def _rules(ask: Ask, repository: Repository, before: dict[str, str]) -> dict[str
         refused_refs += [f"{ref} {why}" for why in (*found, *lacks)][:1]
         if rules.push_violations(held, creates=is_new, deletes=is_gone, is_forward=False) != found:
             forward.append(ref)
-    known = "\n".join(heads.workflow_files(ask.forge, repository)) if ask.actor.is_workflow else "all"
-    return {"FORGE_REFUSED": "\n".join(refused_refs), "FORGE_NO_FORCE": "\n".join(forward), "FORGE_WORKFLOWS": known}
+    base = heads.default_head(ask.forge, repository) if ask.actor.is_workflow else "any"
+    return {"FORGE_REFUSED": "\n".join(refused_refs), "FORGE_NO_FORCE": "\n".join(forward), "FORGE_WORKFLOWS": base}
 
 
 def _plain(ask: Ask) -> bytes:

@@ -23,6 +23,10 @@ that has failed at once without a job (`failed`); see docs/github.md.
 """
 
 
+ForkApproval = Literal["first_time_contributors_new_to_github", "first_time_contributors", "all_external_contributors"]
+"""GitHub's words for it. Nobody here is new to GitHub: the first of them holds nothing."""
+
+
 def now() -> str:
     """The time, as GitHub writes it: `2026-11-24T13:07:00Z`."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -45,6 +49,7 @@ class Settings:
         actions_enabled: Workflows run at all.
         default_workflow_permissions: `read` or `write`: of a workflow that declares no permissions.
         actions_may_open_pulls: "Allow GitHub Actions to create and approve pull requests".
+        fork_approval: Whose pull requests from forks have runs that wait for a maintainer.
         allow_merge_commit: The merge button offers it; likewise the two below.
         allow_squash_merge: See above.
         allow_rebase_merge: See above.
@@ -54,6 +59,7 @@ class Settings:
     actions_enabled: bool = True
     default_workflow_permissions: str = "read"
     actions_may_open_pulls: bool = False
+    fork_approval: ForkApproval = "first_time_contributors"
     allow_merge_commit: bool = True
     allow_squash_merge: bool = True
     allow_rebase_merge: bool = True

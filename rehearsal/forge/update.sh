@@ -2,8 +2,8 @@
 # git's update hook: the rules of the forge for one ref of a push.
 #   FORGE_REFUSED    lines "ref<space>why": what may not move at all
 #   FORGE_NO_FORCE   the refs whose history may not be rewritten
-#   FORGE_WORKFLOWS  the workflow files, "blob<space>path", that some branch has already: a workflow's token brings no
-#                    others. Begins with "all" for everybody else.
+#   FORGE_WORKFLOWS  "any", or for a workflow's token, which may change no workflow file: the commit that a new ref is
+#                    compared with.
 ref=$1 old=$2 new=$3
 zero=0000000000000000000000000000000000000000
 refuse() {
@@ -18,13 +18,15 @@ if [ -n "$why" ]; then refuse "$why"; fi
 if [ "$old" != "$zero" ] && [ "$new" != "$zero" ] && printf '%s\n' "$FORGE_NO_FORCE" | grep -Fqx "$ref"; then
     git merge-base --is-ancestor "$old" "$new" || refuse "Cannot force-push to this branch"
 fi
-if [ "$new" != "$zero" ] && [ "${FORGE_WORKFLOWS-all}" != all ]; then
-    unknown=$(git ls-tree -r "$new" -- .github/workflows/ | while read -r _ _ blob path; do
-        printf '%s\n' "$FORGE_WORKFLOWS" | grep -Fqx "$blob $path" || echo "$path"
-    done | head -n 1)
-    if [ -n "$unknown" ]; then
+if [ "$new" != "$zero" ] && [ "${FORGE_WORKFLOWS-any}" != any ]; then
+    if [ "$old" = "$zero" ]; then
+        changed=$(git diff --name-only --no-renames --diff-filter=AM "$FORGE_WORKFLOWS" "$new" -- .github/workflows/)
+    else
+        changed=$(git diff --name-only --no-renames "$old" "$new" -- .github/workflows/)
+    fi
+    if [ -n "$changed" ]; then
         echo "error: refusing to allow a GitHub App to create or update workflow" \
-            "\`$unknown\` without \`workflows\` permission" >&2
+            "\`$(printf '%s\n' "$changed" | head -n 1)\` without \`workflows\` permission" >&2
         exit 1
     fi
 fi

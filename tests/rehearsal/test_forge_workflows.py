@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from forge_desk import ADA, NAME, WORKFLOW, Desk, bot
 
 from rehearsal.forge import BOT, BotRuns, Forge, Run
+from rehearsal.forge.access import person
+from rehearsal.forge.git import Entry, Person
 from rehearsal.forge.refusal import Refusal
 from rehearsal.forge.runs import cancel, permissions, rerun
 
@@ -280,14 +283,111 @@ def test_the_world_is_kept_with_the_folder(tmp_path: Path) -> None:
     assert Forge(tmp_path / "forge", bot_runs="failed").state.bot_runs == "failed"
 
 
-def test_a_workflow_brings_no_workflow_file_that_no_branch_has(desk: Desk) -> None:
-    """GitHub's `workflows` permission, which the token of a job never has."""
-    with pytest.raises(Refusal) as refused:
-        desk.commit("topic", {".github/workflows/evil.yml": "on: push\n"}, bot(contents="write"))
-    assert (refused.value.status, refused.value.message) == (403, INTEGRATION)
+def test_the_first_pull_request_of_a_stranger_waits_for_a_maintainer(desk: Desk) -> None:
+    """Until one of theirs is merged; another policy knows nobody, and a third holds nothing."""
+    settings = desk.forge.repository(NAME).settings
+    fork = desk.forge.fork(NAME, "bob")
+    desk.forge.token("bob", role="read")
+    assert desk.open_run(actor="bob", head_repository=fork.full_name).is_held
+    assert not desk.open_run(actor="ada", head_repository=fork.full_name).is_held
+    settings.fork_approval = "first_time_contributors_new_to_github"
+    assert not desk.open_run(actor="bob", head_repository=fork.full_name).is_held
 
-    desk.commit("idea", {".github/workflows/new.yml": "on: push\n"})
-    assert desk.commit("topic", {".github/workflows/new.yml": "on: push\n"}, bot(contents="write"))
+    desk.commit("idea", {"params.yaml": "seed: 3\n"}, person("bob"), fork.full_name)
+    desk.forge.merge(desk.propose(head="bob:idea", by=person("bob", "read")), "merge", ADA)
+    settings.fork_approval = "first_time_contributors"
+    assert not desk.open_run(actor="bob", head_repository=fork.full_name).is_held
+    settings.fork_approval = "all_external_contributors"
+    assert desk.open_run(actor="bob", head_repository=fork.full_name).is_held
+
+
+WRITES = {"contents": "write", "pull-requests": "write"}
+NEW = {".github/workflows/new.yml": "on: push\n"}
+
+
+def refused(answer: httpx.Response, status: int = 403) -> bool:
+    """It is, in the words that GitHub has for a missing permission."""
+    return (answer.status_code, answer.json()["message"]) == (status, INTEGRATION if status == 403 else "Not Found")
+
+
+def test_a_workflow_moves_no_branch_to_another_workflow_file(desk: Desk) -> None:
+    """GitHub's permission `workflows`, which no job has: also when main has the file already, whatever the way."""
+    pull = desk.propose()
+    main = desk.commit("main", NEW)
+    _, token = desk.running(WRITES)
+
+    assert refused(desk.ask("PATCH", f"{HERE}/git/refs/heads/topic", token, json={"sha": main, "force": True}))
+    assert refused(desk.ask("POST", f"{HERE}/merges", token, json={"base": "topic", "head": "main"}))
+    assert refused(desk.ask("PUT", f"{HERE}/pulls/{pull.number}/update-branch", token, json={}))
+    body = {"message": "New", "content": "b246IHB1c2gK", "branch": "topic"}
+    assert refused(desk.ask("PUT", f"{HERE}/contents/.github/workflows/other.yml", token, json=body))
+    assert pull.head_sha == desk.git.branch("topic")
+    assert desk.ask("PUT", f"{HERE}/pulls/{pull.number}/update-branch", json={}).status_code == 202
+
+
+def test_a_workflow_merges_no_pull_request_that_changes_a_workflow_file(desk: Desk) -> None:
+    """A person does."""
+    desk.commit("topic", NEW)
+    pull = desk.propose()
+    _, token = desk.running(WRITES)
+
+    assert refused(desk.ask("PUT", f"{HERE}/pulls/{pull.number}/merge", token, json={}))
+    assert desk.ask("PUT", f"{HERE}/pulls/{pull.number}/merge", json={}).status_code == 200
+
+
+def test_a_workflow_makes_no_ref_whose_workflow_files_are_not_those_of_the_default_branch(desk: Desk) -> None:
+    """An old commit of main is enough; a branch that has none of these files may be made."""
+    old = desk.git.branch("main")
+    desk.commit("main", {".github/workflows/report.yml": WORKFLOW + "# newer\n"})
+    empty = desk.git.write_tree(None, [Entry("a", "100644", "blob", desk.git.write_blob(b"a"))])
+    orphan = desk.git.write_commit(empty, [], "Records", Person("ada", "ada@example.invalid"))
+    _, token = desk.running(WRITES)
+
+    for kind in ("heads", "tags"):
+        assert refused(desk.ask("POST", f"{HERE}/git/refs", token, json={"ref": f"refs/{kind}/old", "sha": old}))
+    made = desk.ask("POST", f"{HERE}/git/refs", token, json={"ref": "refs/heads/records", "sha": orphan})
+    assert made.status_code == 201
+    head = desk.git.branch("main")
+    made = desk.ask("POST", f"{HERE}/git/refs", token, json={"ref": "refs/heads/new", "sha": head})
+    assert made.status_code == 201
+
+
+def test_a_workflow_makes_no_release_where_the_workflow_files_are_others(desk: Desk) -> None:
+    """404 for a draft already, as GitHub's description of the API has it; a person may."""
+    old = desk.git.branch("main")
+    newer = desk.commit("main", {"README.md": "More flights\n"})
+    _, token = desk.running(WRITES)
+    release = {"tag_name": "v1", "target_commitish": old, "draft": True}
+    assert desk.ask("POST", f"{HERE}/releases", token, json=release).status_code == 201
+
+    desk.commit("main", NEW | {".github/workflows/report.yml": WORKFLOW + "# newer\n"})
+
+    release |= {"tag_name": "v2", "target_commitish": newer}
+    assert refused(desk.ask("POST", f"{HERE}/releases", token, json=release), 404)
+    drafted = desk.ask("GET", f"{HERE}/releases", token).json()[0]
+    assert refused(desk.ask("PATCH", f"{HERE}/releases/{drafted['id']}", token, json={"draft": False}), 404)
+    assert desk.ask("POST", f"{HERE}/releases", json=release).status_code == 201
+
+
+def test_the_workflows_of_a_repository_have_a_thousand_requests_an_hour_together(desk: Desk) -> None:
+    """What is left stands in every answer; a person has an hour of their own, and asking what is left is free."""
+    assert desk.ask("GET", HERE, desk.running({})[1]).headers["X-RateLimit-Limit"] == "1000"
+    desk.forge.quota.pass_hour()
+    desk.forge.quota.workflow = 3
+    _, one = desk.running({"contents": "read"})
+    _, other = desk.running({"contents": "read"})
+
+    answers = [desk.ask("GET", HERE, token) for token in (one, other, one, other)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 403]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
+    assert answers[-1].json()["message"] == "API rate limit exceeded for github-actions[bot]."
+    assert 3500 < int(answers[-1].headers["X-RateLimit-Reset"]) - time.time() <= 3601
+    assert desk.ask("GET", "/rate_limit", one).json()["rate"]["remaining"] == 0
+    assert desk.ask("GET", HERE).headers["X-RateLimit-Limit"] == "5000"
+    assert [call.path for call in desk.forge.quota.calls][-3:] == [f"/api/v3{HERE}"] * 3
+    desk.forge.quota.pass_hour()
+    assert desk.ask("GET", HERE, one).status_code == 200
 
 
 def test_an_artifact_is_kept_for_its_run_and_fetched_without_a_token(desk: Desk, tmp_path: Path) -> None:

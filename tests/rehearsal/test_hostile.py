@@ -124,6 +124,7 @@ def attack(desk: Desk, program: str, artifact: str = "evidence") -> int:
         **alpha(BETTER),
     }
     number = desk.propose("Trust me", changes, "trust-me", who="bob")
+    desk.approve_workflows(number)
     desk.wait()
     return number
 
@@ -178,6 +179,7 @@ def test_a_workflow_that_only_bears_the_name_of_report_has_no_say(desk: Desk) ->
     other = WORKFLOW.replace("NAME", "evidence").encode()
     changes = {".github/workflows/other.yml": other, "evil.py": JUDGEMENT.encode(), "README.md": b"# Hello\n"}
     number = desk.propose("Trust me", changes, "trust-me", who="bob")
+    desk.approve_workflows(number)
     desk.wait()
 
     assert gates(desk, number)["model-gate"] == "failure"
@@ -189,6 +191,7 @@ def test_what_a_fork_s_code_prints_reaches_the_comment_as_plain_text(desk: Desk)
     words = "@ada ![x](https://evil.example/x.png) <img src=x onerror=alert(1)> [win](https://evil.example) ```"
     changes = {"src/delays/model.py": f"raise SystemExit({words!r})\n".encode()}
     number = desk.propose(words, changes, "words", who="bob")
+    desk.approve_workflows(number)
     desk.wait()
 
     page = render(told(desk, number), Place(desk.name, desk.forge.url))

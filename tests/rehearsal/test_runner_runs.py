@@ -268,6 +268,8 @@ def test_a_pull_request_of_a_fork_only_reads_and_has_no_secrets(desk: Desk) -> N
     desk.push({}, "theirs", to="bob/flights")
     number = desk.pull("bob:theirs")
     desk.token = owner
+    assert [run.is_held for run in desk.runs("toy")] == [False, True]
+    desk.api("POST", f"actions/runs/{desk.runs('toy')[1].id}/approve")
 
     own, theirs = desk.runs("toy")
 

@@ -228,6 +228,7 @@ def test_a_lock_that_lies_is_replaced_by_the_one_that_was_judged(desk: Desk) -> 
 def test_a_fork_is_judged_without_a_right_to_write_and_merged_once_adopted(desk: Desk) -> None:
     """Its scores are its own; adopted, the same commit is trained and judged here, and merges."""
     number = desk.propose("Less shrinkage", alpha(BETTER), "less-shrinkage", who="bob")
+    desk.approve_workflows(number)
     desk.wait()
     report = runs(desk, "report.yml")[-1]
     assert report.head_repository == "bob/flights"
@@ -254,6 +255,7 @@ def test_a_fork_is_judged_without_a_right_to_write_and_merged_once_adopted(desk:
 def test_words_of_a_fork_need_no_adoption(desk: Desk) -> None:
     """Main's lock fits its files, which the judge sees by itself: nothing rests on what the fork says."""
     number = desk.propose("Say hello", {"README.md": b"# Hello\n"}, "hello", who="bob")
+    desk.approve_workflows(number)
     desk.wait()
 
     assert gates(desk, number) == GREEN

@@ -24,8 +24,8 @@ def _somebody(ask: Ask) -> Answer:
     return Answer(200, people.profile(ask.forge, login))
 
 
-def _rate_limit(_: Ask) -> Answer:
-    rate = {"limit": 5000, "used": 1, "remaining": 4999, "reset": 4102444800}
+def _rate_limit(ask: Ask) -> Answer:
+    rate = ask.forge.quota.of(ask.actor).shape()
     return Answer(200, {"resources": {"core": rate, "search": rate}, "rate": rate})
 
 

@@ -54,6 +54,7 @@ def _create(ask: Ask) -> Answer:
     if not ask.git.refs("refs/heads/"):
         raise Refusal(422, "Repository is empty.", [{"resource": "Release", "code": "custom"}])
     target = body.get("target_commitish") or ask.repository.default_branch
+    releases.refuse_target(ask.forge, ask.repository, target, ask.actor)
     name, text = body.get("name") or "", body.get("body") or ""
     release = Release(state.new_id(), ask.repository.full_name, tag, "", name, text, ask.login, draft=True)
     release.target, release.prerelease = target, bool(body.get("prerelease"))
@@ -68,6 +69,7 @@ def _edit(ask: Ask) -> Answer:
     release.tag, release.name = body.get("tag_name") or release.tag, body.get("name", release.name) or ""
     release.body, release.target = body.get("body", release.body) or "", body.get("target_commitish") or release.target
     release.prerelease = bool(body.get("prerelease", release.prerelease))
+    releases.refuse_target(ask.forge, ask.repository, release.target, ask.actor)
     if body.get("draft") is False and release.draft:
         releases.publish(ask.forge, release, ask.actor)
     return Answer(200, shapes.release(ask.forge, release))

@@ -1,0 +1,93 @@
+"""How many requests the API answers in an hour, and which ones workflows have made."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from rehearsal.forge.access import Actor
+
+HOUR = 3600.0
+WORKFLOW, PERSON, NOBODY = 1000, 5000, 60
+"""Requests an hour: of all workflows of a repository together, of a person, of whoever has no token."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was made with a workflow's own token."""
+
+    repository: str
+    run: int | None
+    method: str
+    path: str
+
+
+@dataclass
+class Spent:
+    """What somebody has used of an hour, which began with the first request in it."""
+
+    limit: int
+    used: int
+    reset: int
+
+    @property
+    def remaining(self) -> int:
+        """How many requests are left."""
+        return max(self.limit - self.used, 0)
+
+    def headers(self) -> dict[str, str]:
+        """As they stand in every answer of the API."""
+        facts = {**self.shape(), "resource": "core"}
+        return {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in facts.items()}
+
+    def shape(self) -> dict[str, int]:
+        """As `GET /rate_limit` has it."""
+        return {"limit": self.limit, "used": self.used, "remaining": self.remaining, "reset": self.reset}
+
+
+@dataclass
+class Quota:
+    """The hours of everybody who asks.
+
+    Attributes:
+        workflow: Requests an hour of all workflows of a repository; a test may make it small.
+        calls: What workflows have asked for, oldest first.
+    """
+
+    workflow: int = WORKFLOW
+    calls: list[Call] = field(default_factory=list)
+    _spent: dict[str, Spent] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, actor: Actor) -> Spent:
+        """What somebody has used so far."""
+        who, limit = self._who(actor)
+        with self._lock:
+            found = self._spent.get(who)
+            if found is None or found.reset <= time.time():
+                found = self._spent[who] = Spent(limit, 0, int(time.time() + HOUR))
+            return found
+
+    def spend(self, actor: Actor, method: str, path: str) -> tuple[Spent, bool]:
+        """Count a request; what is used by now, and whether it may be answered."""
+        found = self.of(actor)
+        with self._lock:
+            if found.used >= found.limit:
+                return found, False
+            found.used += 1
+            if actor.is_workflow and actor.token:
+                self.calls.append(Call(actor.token.repository or "", actor.token.run_id, method, path))
+            return found, True
+
+    def pass_hour(self) -> None:
+        """Let an hour go by, for stories that tell of months in minutes."""
+        with self._lock:
+            self._spent.clear()
+
+    def _who(self, actor: Actor) -> tuple[str, int]:
+        if actor.token is None:
+            return "", NOBODY
+        if actor.is_workflow:
+            return f"workflows of {actor.token.repository}", self.workflow
+        return actor.token.user, PERSON
