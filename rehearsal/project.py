@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = Path(__file__).parent / "example"
+PARAMS = EXAMPLE / "params.yaml"
+"""The parameters that the template came with, whatever a repository made of it says."""
 NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/", ".ci/")
 """What a pipeline and its workflows do without."""
 LONG = ("tests/", "bench/", "docs/")

@@ -12,6 +12,7 @@ import yaml
 from ratchet import bundle, data, evaluation, export, files, persistence, training
 from ratchet.params import Params
 from ratchet.problem import Problem
+from rehearsal.project import PARAMS
 
 ROOT = Path(__file__).parents[1]
 COINS = Problem("coins")
@@ -27,8 +28,8 @@ def pinned(group: str) -> str:
 
 
 def parameters(periods: Sequence[str], kind: str = "hist") -> Params:
-    """The repository's own parameters, for coins; the last period tests."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    """The template's parameters, for coins; the last period tests."""
+    content = yaml.safe_load(PARAMS.read_text())
     content["data"] |= {"periods": list(periods), "holdout": 1}
     return Params.model_validate(content | {"problem": "coins", "model": {"kind": kind}})
 

@@ -23,6 +23,7 @@ from outputs_example import build
 from ratchet import bundle, data, files, ledger
 from ratchet.cli import cli, main
 from rehearsal.forge import Forge as Server
+from rehearsal.project import PARAMS
 from settle_example import Place
 
 pytestmark = pytest.mark.xdist_group("outputs")
@@ -76,7 +77,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("folders")
     build(root / "weak", ["2013-02", "2013-03"], "stump")
     build(root / "good", ["2013-01", "2013-02", "2013-03"])
-    shutil.copy(ROOT / "params.yaml", root)
+    shutil.copy(PARAMS, root)
     return root
 
 

@@ -21,6 +21,7 @@ from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 from ratchet.serving.log import Counters, PredictionLog
 from ratchet.serving.targets import LogSettings
+from rehearsal.project import PARAMS
 
 DELAYS, COINS = Problem("delays"), Problem("coins")
 OLD, NEW = "a" * 64, "b" * 64
@@ -316,7 +317,7 @@ class TestErrors:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     """A bundle of the flights' own model, fitted on some of January."""
-    flights, given = Problem("flights"), params.load(ROOT / "params.yaml")
+    flights, given = Problem("flights"), params.load(PARAMS)
     rows = flights.fetch("2013-01").dropna(subset=["late"]).head(6000)
     fitted = flights.estimator({**given.model, "max_iter": 20}, 0).fit(rows.drop(columns="late"), rows["late"])
     folder = tmp_path_factory.mktemp("flights")

@@ -12,17 +12,17 @@ from pydantic import ValidationError
 
 from ratchet import params
 from ratchet.errors import RatchetError
+from rehearsal.project import PARAMS
 
-ROOT = Path(__file__).parents[1]
 Content = dict[str, Any]
 
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Callable[[Callable[[Content], object]], Path]:
-    """The repository's own file, changed by a function of its content."""
+    """The template's file, changed by a function of its content."""
 
     def write(change: Callable[[Content], object]) -> Path:
-        content = yaml.safe_load((ROOT / "params.yaml").read_text())
+        content = yaml.safe_load(PARAMS.read_text())
         change(content)
         path = tmp_path / "params.yaml"
         path.write_text(yaml.safe_dump(content))
@@ -164,7 +164,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_loaded_parameters_cannot_be_changed() -> None:
     """What a stage was given is what it uses."""
-    loaded = params.load(ROOT / "params.yaml")
+    loaded = params.load(PARAMS)
 
     with pytest.raises(ValidationError, match="frozen"):
         loaded.problem = "coins"

@@ -22,8 +22,8 @@ from ratchet import bundle, export, files, params, tracking
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 from rehearsal.ports import free_port
+from rehearsal.project import PARAMS
 
-ROOT = Path(__file__).parents[1]
 PIPELINE = "stages:\n  export:\n    cmd: 'true'\n    outs:\n      - bundle\n"
 LOAD = """
 import sys
@@ -76,7 +76,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.write_json(root / "evaluation/metrics.json", metrics)
     files.write_json(root / "evaluation/evaluation.json", {"metrics": []})
     files.write_text(root / "card/MODEL_CARD.md", "# Coins\n")
-    given = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("problem: flights", "problem: coins")
+    given = PARAMS.read_text(encoding="utf-8").replace("problem: flights", "problem: coins")
     files.write_text(root / "params.yaml", given)
     files.write_text(root / "dvc.yaml", PIPELINE)
     return root

@@ -20,6 +20,7 @@ from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 
 ROOT = Path(__file__).parents[1]
+PARAMS = ROOT / "rehearsal" / "example" / "params.yaml"
 SCHEMA = 'KEY, CLUSTER, TARGET, TASK = ("id",), ("year", "month", "day"), "y", "{task}"\n'
 BINARY = """
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -88,7 +89,7 @@ def rows(days: int = 12, per_day: int = 60) -> pd.DataFrame:
 
 
 def parameters(**train: float) -> params.Params:
-    found = params.load(ROOT / "params.yaml")
+    found = params.load(PARAMS)
     changed = found.train.model_copy(update=train)
     return found.model_copy(update={"train": changed, "model": {"learning_rate": 0.1}})
 

@@ -27,6 +27,7 @@ from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 
 ROOT = Path(__file__).parents[1]
+PARAMS = ROOT / "rehearsal" / "example" / "params.yaml"
 SCHEMA = 'KEY, CLUSTER, TARGET, TASK = ("id",), ("day",), "y", "regression"\n'
 MODEL = """
 from scipy.stats import loguniform
@@ -71,7 +72,7 @@ def rows() -> pd.DataFrame:
 
 
 def parameters(**model: object) -> params.Params:
-    found = params.load(ROOT / "params.yaml")
+    found = params.load(PARAMS)
     gate = found.gate.model_copy(update={"metric": "mae"})
     return found.model_copy(update={"gate": gate, "model": {"alpha": 500.0, "intercept": True, **model}})
 
@@ -282,11 +283,11 @@ def test_the_table_shows_the_best_and_what_is_different(problem: Problem, tmp_pa
 
 
 def test_the_winner_is_written_and_nothing_else_is_touched(problem: Problem, tmp_path: Path) -> None:
-    """The real params.yaml with all its comments: one line differs, in its value alone."""
+    """The template's params.yaml with all its comments: one line differs, in its value alone."""
     result, _ = search(problem, tmp_path / "journal", candidates=2)
     won = tune.Result(result.metric, result.candidates, {"model.learning_rate": 0.0412})
     path = tmp_path / "params.yaml"
-    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    before = PARAMS.read_text(encoding="utf-8")
     path.write_text(before, encoding="utf-8")
     said: list[str] = []
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ratchet import params
@@ -12,16 +10,16 @@ from ratchet.backtest.replay import Plan, Year
 from ratchet.drift import DriftOptions
 from ratchet.params import Params
 from ratchet.problem import Problem
+from rehearsal.project import PARAMS
 
-ROOT = Path(__file__).parents[2]
 PERIODS = tuple(f"2013-{month:02}" for month in range(1, 13))
 OPTIONS = DriftOptions(resamples=200)
 
 
 @pytest.fixture(scope="session")
 def pots() -> Params:
-    """The parameters of the repository, for pots: their days are as many as ours, their slices small."""
-    found = params.load(ROOT / "params.yaml")
+    """The parameters of the template, for pots: their days are as many as ours, their slices small."""
+    found = params.load(PARAMS)
     return found.model_copy(update={"problem": "pots", "model": {"C": 1.0}})
 
 

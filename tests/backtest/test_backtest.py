@@ -17,6 +17,7 @@ from ratchet.cli.backtest import backtest
 from ratchet.errors import RatchetError
 from ratchet.params import Params
 from ratchet.problem import Problem
+from rehearsal.project import PARAMS
 
 ROOT = Path(__file__).parents[2]
 PERIODS = tuple(f"2013-{month:02}" for month in range(1, 13))
@@ -102,7 +103,7 @@ def test_the_verb_prints_its_tables(pots: Params, tmp_path: Path, monkeypatch: p
     import yaml
 
     monkeypatch.chdir(tmp_path)
-    told = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    told = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     told |= {"problem": "pots", "model": {"C": 1.0}}
     Path("params.yaml").write_text(yaml.safe_dump(told), encoding="utf-8")
 
