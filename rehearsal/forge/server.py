@@ -179,6 +179,9 @@ def _api(ask: Ask, method: str, path: str) -> Answer:
     route, params = routes.find(method, path)
     if route is None:
         raise not_found()
+    accept = ask.headers.get("accept", "*/*")
+    if not route.serves(accept):
+        raise Refusal(415, f"Unsupported 'Accept' header: '{accept}'. Must accept 'application/json'.")
     ask = Ask(ask.forge, ask.actor, path, params, ask.query, ask.headers, ask.raw)
     holding = ask.forge.reading() if method in {"GET", "HEAD"} else ask.forge.changing()
     with holding:

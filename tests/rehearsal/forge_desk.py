@@ -85,10 +85,12 @@ class Desk:
         answer = self.ask("POST", f"/repos/{NAME}/rulesets", json=body)
         assert answer.status_code == 201, answer.text
 
-    def ask(self, method: str, path: str, token: str | None = "", **options: Any) -> httpx.Response:
+    def ask(
+        self, method: str, path: str, token: str | None = "", accept: str = "*/*", **options: Any
+    ) -> httpx.Response:
         """Call the API, by default as the owner; None: without a token."""
         value = self.forge.token("ada") if token == "" else token
-        headers = {"Authorization": f"Bearer {value}"} if value else {}
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {value}"} if value else {})
         return httpx.request(method, f"{self.forge.api}{path}", headers=headers, timeout=30, **options)
 
     def open_run(self, event: str = "pull_request", actor: str = "ada", **fields: Any) -> Run:

@@ -45,6 +45,51 @@ def push(clone: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+JSON, BYTES = "application/vnd.github+json", "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("what", "accept", "status"),
+    [
+        ("artifact", BYTES, 415),
+        ("artifact", JSON, 302),
+        ("artifact", "*/*", 302),
+        ("tarball", BYTES, 415),
+        ("tarball", JSON, 302),
+        ("zipball", BYTES, 415),
+        ("zipball", "application/zip, */*;q=0.5", 302),
+        ("asset", BYTES, 302),
+        ("asset", JSON, 200),
+        ("asset", "*/*", 200),
+        ("repository", "text/html", 415),
+        ("repository", "application/json; charset=utf-8", 200),
+        ("repository", "application/vnd.github.v3+json", 200),
+    ],
+)
+def test_bytes_are_asked_for_as_json_but_those_of_an_asset(
+    desk: Desk, tmp_path: Path, what: str, accept: str, status: int
+) -> None:
+    """GitHub's media types: 415 for every other, and an asset as JSON where its bytes are not asked for."""
+    artifact = desk.forge.store_artifact(desk.open_run(), "evidence", tmp_path)
+    release = desk.ask("POST", f"{HERE}/releases", json={"tag_name": "v1"}).json()
+    where, headers = release["upload_url"].partition("{")[0], {"Authorization": f"Bearer {desk.forge.token('ada')}"}
+    asset = httpx.post(f"{where}?name=a", content=b"a", headers=headers).json()
+    paths = {
+        "artifact": f"/actions/artifacts/{artifact.id}/zip",
+        "tarball": "/tarball/main",
+        "zipball": "/zipball/main",
+        "asset": f"/releases/assets/{asset['id']}",
+        "repository": "",
+    }
+
+    answer = desk.ask("GET", f"{HERE}{paths[what]}", accept=accept)
+
+    assert answer.status_code == status
+    if status == 415:
+        said = f"Unsupported 'Accept' header: '{accept}'. Must accept 'application/json'."
+        assert answer.json()["message"] == said
+
+
 def test_a_push_is_told_with_its_commits(desk: Desk, clone: Path) -> None:
     """Before, after, who, and what they changed."""
     before, after = desk.git.branch("main"), commit(clone, "params.yaml", "seed: 1\n")

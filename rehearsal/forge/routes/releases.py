@@ -11,6 +11,8 @@ from rehearsal.forge.routes.route import Route
 from rehearsal.forge.shapes import releases as shapes
 from rehearsal.forge.state import Asset, Release, now
 
+_BYTES = "application/octet-stream"
+
 
 def _can_write(ask: Ask) -> bool:
     if ask.actor.token and ask.actor.token.permissions is not None:
@@ -110,7 +112,7 @@ def _asset(ask: Ask) -> tuple[Release, Asset]:
 
 def _get_asset(ask: Ask) -> Answer:
     release, asset = _asset(ask)
-    if ask.headers.get("accept", "").startswith("application/octet-stream"):
+    if ask.headers.get("accept", "").startswith(_BYTES):
         asset.download_count += 1
         return Answer(302, b"", {"Location": artifacts.address(ask.forge, asset.path)})
     return Answer(200, shapes.asset(ask.forge, release, asset))
@@ -141,7 +143,7 @@ ROUTES = (
     Route("POST", "/repos/{owner}/{repo}/releases", _create, _WRITE),
     Route("GET", "/repos/{owner}/{repo}/releases/latest", _latest, _READ),
     Route("GET", "/repos/{owner}/{repo}/releases/tags/{tag}", _of_tag, _READ),
-    Route("GET", _ASSET, _get_asset, _READ),
+    Route("GET", _ASSET, _get_asset, _READ, media=_BYTES),
     Route("PATCH", _ASSET, _edit_asset, _WRITE),
     Route("DELETE", _ASSET, _delete_asset, _WRITE),
     Route("GET", _RELEASE, _get, _READ),

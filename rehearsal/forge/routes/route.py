@@ -29,6 +29,7 @@ class Route:
         handler: Answers; called with the forge held still, for anything but GET to change it.
         permission: What a workflow's token needs, `statuses:write`; of several (`a:write|b:write`) any.
         role: What a person needs; by default read for a `:read` permission and write for a `:write` one.
+        media: A media type that may be asked for besides JSON.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Route:
     handler: Callable[[Ask], Answer]
     permission: str = "metadata:read"
     role: str = ""
+    media: str = ""
 
     @property
     def needs(self) -> list[str]:
@@ -51,6 +53,13 @@ class Route:
     def is_in_repository(self) -> bool:
         """It is about one repository."""
         return "{repo}" in self.path
+
+    def serves(self, accept: str) -> bool:
+        """Whether an Accept header names what it answers; of every other GitHub answers 415 since August 2026."""
+        asked = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+        return bool(asked & {"*/*", "application/*", "application/json", self.media}) or any(
+            one.startswith("application/vnd.github") for one in asked
+        )
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

@@ -91,6 +91,7 @@ def call(method: str, path: str, body: bytes | None = None, /, **query: str) -> 
 def request(method: str, url: str, token: str, body: bytes | None = None) -> Answer:
     """A request with a token. Ends the step when there is no answer."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
+    headers["Accept"] = "application/vnd.github+json"  # also for the bytes of an artifact
     asked = urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 - the forge's own address
     try:
         with urllib.request.urlopen(asked, timeout=300) as answer:  # noqa: S310
