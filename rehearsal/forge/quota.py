@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from rehearsal.forge.access import Actor
 
 HOUR = 3600.0
-WORKFLOW, PERSON, NOBODY = 1000, 5000, 60
-"""Requests an hour: of all workflows of a repository together, of a person, of whoever has no token."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,18 @@ class Spent:
 
 @dataclass
 class Quota:
-    """The hours of everybody who asks.
+    """The hours of everybody who asks. A test may set other limits.
 
     Attributes:
-        workflow: Requests an hour of all workflows of a repository; a test may make it small.
+        workflow: Requests an hour of all workflows of a repository together.
+        person: Of a person.
+        nobody: Of all who have no token.
         calls: What workflows have asked for, oldest first.
     """
 
-    workflow: int = WORKFLOW
+    workflow: int = 1000
+    person: int = 5000
+    nobody: int = 60
     calls: list[Call] = field(default_factory=list)
     _spent: dict[str, Spent] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -87,7 +89,7 @@ class Quota:
 
     def _who(self, actor: Actor) -> tuple[str, int]:
         if actor.token is None:
-            return "", NOBODY
+            return "", self.nobody
         if actor.is_workflow:
             return f"workflows of {actor.token.repository}", self.workflow
-        return actor.token.user, PERSON
+        return actor.token.user, self.person

@@ -29,6 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A forge on which something of everything exists."""
     folder = tmp_path_factory.mktemp("contract")
     with Forge(folder / "forge", bot_runs="held") as forge:
+        forge.quota.nobody = forge.quota.workflow = 10_000
         yield World(forge, folder)
 
 
