@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ratchet import bundle, card, data, files
+from ratchet import bundle, card, data, files, folders
 from ratchet.errors import told_to_the_user
 from ratchet.report import markdown, page
 
@@ -11,7 +11,7 @@ def main() -> None:
     """Write card/."""
     manifest = bundle.read_manifest(Path("bundle"))
     document = card.card(
-        card.texts(manifest["problem"]),
+        card.texts(folders.SRC / manifest["problem"] / folders.CARD),
         manifest,
         files.read_json(data.DATASET),
         files.read_json(Path("evaluation/evaluation.json")),

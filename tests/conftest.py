@@ -1,4 +1,4 @@
-"""What several test modules share: the rehearsal and the problems under tests/problems are importable, as in src/."""
+"""What several test modules share: the rehearsal, the problems of src/ and those of tests/problems are importable."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ratchet import folders
+
 if TYPE_CHECKING:
     from rehearsal.forge import Forge
 
@@ -20,7 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("GITHUB_ACTIONS", None)
 
 TESTS = Path(__file__).parent
-sys.path[:0] = [str(TESTS / "problems"), str(TESTS.parent)]
+sys.path.insert(0, str(TESTS.parent))
+for src in (TESTS / "problems", TESTS.parent / "src"):
+    for model in src.glob(f"*/{folders.MODEL}"):
+        folders.find(model.parent.name, src)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -143,8 +143,6 @@ def delays(target: Path, **changes: Any) -> Project:
     shutil.copytree(DELAYS, target / "src" / "delays", ignore=shutil.ignore_patterns("__pycache__"))
     parameters = target / "params.yaml"
     parameters.write_text(re.sub(r"(?ms)^model:.*?(?=^\w)", "model:\n  alpha: 1.0\n\n", parameters.read_text()))
-    pipeline = target / "dvc.yaml"
-    pipeline.write_text(pipeline.read_text().replace("src/flights", "src/delays"))
     copied.edit(**changes)
     copied.commit("A problem of our own")
     return copied

@@ -244,7 +244,12 @@ class TestTampered:
         ("path", "change", "link", "said"),
         [
             ("params.yaml", ("seed: 0", "seed: 1"), "parameters", "export: train is not what params.yaml says"),
-            ("src/coins/model.py", ("import", "import "), "code", "export: src/coins is not the one that it read"),
+            (
+                "src/coins/model/estimator.py",
+                ("import", "import "),
+                "code",
+                "export: src/coins is not the one that it read",
+            ),
             ("dvc.yaml", ("export.py", "other.py"), "code", "export: its command is not the one in dvc.yaml"),
         ],
     )

@@ -177,7 +177,7 @@ def test_a_bundle_made_elsewhere_keeps_its_own_code(requirements: dict[str, Path
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["coins/features.py"] = parts["coins/features.py"].replace(
+    parts["coins/model/features.py"] = parts["coins/model/features.py"].replace(
         b'"force": row["force"]', b'"force": row["force"] * 0'
     )
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -271,13 +271,13 @@ def test_a_damaged_model_file_is_told(content: bytes, tmp_path: Path) -> None:
 
 
 def test_what_does_not_score_is_not_in_the_bundle(requirements: dict[str, Path], tmp_path: Path) -> None:
-    """The wheel holds the features and the model's code; the source and the text of the card may change without it."""
+    """The wheel holds the code of model/; the source and the text of the card may change without it."""
     (wheel,) = built("hist", requirements, tmp_path / "bundle").glob("*.whl")
 
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if name.startswith("coins/")}
 
-    assert found == {"coins/__init__.py", "coins/features.py", "coins/model.py"}
+    assert found == {"coins/", "coins/model/", "coins/model/estimator.py", "coins/model/features.py"}
 
 
 def test_rows_of_json_lines_become_scores_a_line(
@@ -353,12 +353,3 @@ def test_made_rows_keep_to_a_closed_list_of_numbers() -> None:
         assert row["size"] in {1, 5, None}
 
     check()
-
-
-def test_a_problem_without_an_init_is_not_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bare folder is importable here, but could not be found inside a wheel."""
-    (tmp_path / "bare").mkdir()
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    with pytest.raises(RatchetError, match="'bare' is not a package"):
-        export._sources("bare")

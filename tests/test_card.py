@@ -13,7 +13,10 @@ from ratchet.errors import RatchetError
 from ratchet.report import markdown, page
 from ratchet.report.document import Items, Paragraph
 
-TEXTS = card.Texts("For planning.\n\n- Not for @safety.", "One city | one year.", "Of 2013.", "CC0.")
+ROOT = Path(__file__).parents[1]
+TEXTS = card.Texts(
+    intended_use="For planning.\n\n- Not for @safety.", limits="One city | one year.", data="Of 2013.", licence="CC0."
+)
 
 
 def made(task: str = "binary", texts: card.Texts = TEXTS) -> str:
@@ -135,34 +138,56 @@ def test_prose_joins_lines_and_splits_items():
     assert found == (Paragraph("One two."), Items(("a - b c", "d")))
 
 
-def test_a_problem_without_texts_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_problem_without_texts_says_so(tmp_path: Path):
     """The texts are optional, and their absence is visible."""
-    package(tmp_path, monkeypatch, "silent", None)
+    (tmp_path / "card.yaml").write_text("# nothing yet\n")
 
-    assert card.texts("silent") == card.Texts()
-    assert made(texts=card.texts("silent")).count("Not stated: the problem's card.py does not say.") == 4
-
-
-def test_texts_are_read_from_the_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Each member on its own; what is missing is named as missing."""
-    package(tmp_path, monkeypatch, "spoken", 'LIMITS = "Few rows."\n')
-
-    assert card.texts("spoken") == card.Texts(limits="Few rows.")
+    assert card.texts(tmp_path / "nowhere.yaml") == card.texts(tmp_path / "card.yaml") == card.Texts()
+    assert made(texts=card.Texts()).count("Not stated: the problem's card.yaml does not say.") == 4
 
 
-def test_a_text_that_is_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Says which member and what it is."""
-    package(tmp_path, monkeypatch, "mute", "LICENCE = 7\n")
+def test_texts_are_read_from_the_problem(tmp_path: Path):
+    """Each on its own; what is missing is named as missing."""
+    (tmp_path / "card.yaml").write_text("limits: Few rows.\n")
 
-    with pytest.raises(RatchetError, match=r"mute\.card: LICENCE is int; it must be text"):
-        card.texts("mute")
+    assert card.texts(tmp_path / "card.yaml") == card.Texts(limits="Few rows.")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"licence: 7", "licence: Input should be a valid string"),
+        (b"limits: [none]", "limits: Input should be a valid string"),
+        (b"limits: ''", "limits: String should have at least 1 character"),
+        (b"license: mine", "license: Extra inputs are not permitted"),
+        (b"- limits", "the file: Input should be a valid dictionary or instance of Texts"),
+        (b"false", "the file: Input should be a valid dictionary or instance of Texts"),
+    ],
+)
+def test_what_is_no_text_of_a_card_is_refused(content: bytes, said: str):
+    """Says which key, what is wrong with it, and which there are."""
+    with pytest.raises(RatchetError) as caught:
+        card.parse(content, "src/coins/card.yaml")
+
+    assert str(caught.value) == (
+        f"src/coins/card.yaml: {said}\nits keys are intended_use, limits, data, licence, and each is text"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"limits: [", b"\xff", b"limits: !!python/object/apply:os.abort []", b"[" * 10_000]
+)
+def test_what_is_no_plain_yaml_is_refused(content: bytes):
+    """A card is data: nothing in it is run, whatever it asks for."""
+    with pytest.raises(RatchetError, match=r"^src/coins/card\.yaml: is not valid YAML: "):
+        card.parse(content, "src/coins/card.yaml")
 
 
 def test_the_flights_say_everything():
     """The example problem leaves no text out, and none is clipped."""
-    found = card.texts("flights")
+    found = card.texts(ROOT / "src/flights/card.yaml")
 
-    assert card.UNSAID not in vars(found).values()
+    assert card.UNSAID not in found.model_dump().values()
     text = made(texts=found)
     assert "Cancelled and diverted flights have no label." in text
     assert "…" not in text
@@ -175,12 +200,3 @@ def test_same_outputs_same_bytes():
     assert markdown.render(first) == markdown.render(second)
     assert page.render(first) == page.render(second)
     assert page.render(first).startswith("<!DOCTYPE html>")
-
-
-def package(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str | None) -> None:
-    """A problem package on the path, with or without a card.py."""
-    (folder / name).mkdir()
-    (folder / name / "__init__.py").write_text("")
-    if text is not None:
-        (folder / name / "card.py").write_text(text)
-    monkeypatch.syspath_prepend(str(folder))

@@ -9,7 +9,7 @@ import pytest
 
 from ratchet.release.code import members, strays
 
-TREE = {"src/coins/model.py": b"MODEL = 1\n", "src/ratchet/rows.py": b"ROWS = 1\n", "model.py": b"x = 1\n"}
+TREE = {"src/coins/model/estimator.py": b"MODEL = 1\n", "src/ratchet/rows.py": b"ROWS = 1\n", "model.py": b"x = 1\n"}
 
 
 def wheel(*files: tuple[str, bytes]) -> bytes:
@@ -28,14 +28,14 @@ def found(*files: tuple[str, bytes]) -> list[str]:
 
 def test_what_a_commit_has_is_no_stray() -> None:
     """In any of the trees; what only installers read is not looked at."""
-    assert found(("coins/model.py", b"MODEL = 1\n"), ("ratchet/rows.py", b"ROWS = 1\n")) == []
+    assert found(("coins/model/estimator.py", b"MODEL = 1\n"), ("ratchet/rows.py", b"ROWS = 1\n")) == []
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("coins/model.py", b"MODEL = 2\n"),
-        ("coins/model.py", b"MODEL = 1\n# more"),
+        ("coins/model/estimator.py", b"MODEL = 2\n"),
+        ("coins/model/estimator.py", b"MODEL = 1\n# more"),
         ("coins/more.py", b""),
         ("model.py", b"x = 1\n"),
         ("sitecustomize.py", b"import os\n"),
@@ -51,14 +51,14 @@ def test_anything_else_is_one(name: str, content: bytes) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_of_two_files_with_one_name_both_count() -> None:
     """Whichever an unpacker would take."""
-    good, bad = ("coins/model.py", b"MODEL = 1\n"), ("coins/model.py", b"MODEL = 2\n")
+    good, bad = ("coins/model/estimator.py", b"MODEL = 1\n"), ("coins/model/estimator.py", b"MODEL = 2\n")
 
-    assert found(good, bad) == found(bad, good) == ["coins/model.py"]
+    assert found(good, bad) == found(bad, good) == ["coins/model/estimator.py"]
 
 
 def test_a_wheel_that_cannot_be_read_is_one() -> None:
     """Cut off, or no archive at all."""
-    whole = wheel(("coins/model.py", b"MODEL = 1\n"))
+    whole = wheel(("coins/model/estimator.py", b"MODEL = 1\n"))
 
     assert strays({"a.whl": whole[:-30], "b.whl": b"no zip", "c.whl": whole}, [TREE]) == ["a.whl", "b.whl"]
 

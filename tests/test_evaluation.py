@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
 
+from problem_example import written
 from ratchet import evaluation
 from ratchet.errors import RatchetError
 from ratchet.problem import Case, Problem
@@ -33,19 +34,14 @@ def behaviour():
 
 
 @pytest.fixture
-def make_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Problem]:
+def make_problem(tmp_path: Path) -> Callable[[str], Problem]:
     """A problem package of the given task, written to disk and importable."""
     numbers = itertools.count()
 
     def make(task: str) -> Problem:
         name = f"made_{task}_{abs(hash(tmp_path))}_{next(numbers)}"
-        folder = tmp_path / "packages" / name
-        folder.mkdir(parents=True)
-        modules = {"__init__": "", "schema": SCHEMA.format(task=task), "slices": SLICES, "behaviour": BEHAVIOUR}
-        for module, text in modules.items():
-            (folder / f"{module}.py").write_text(text)
-        monkeypatch.syspath_prepend(str(folder.parent))
-        return Problem(name)
+        expectations = {"expectations__slices": SLICES, "expectations__behaviour": BEHAVIOUR}
+        return written(tmp_path / "packages", name, data__schema=SCHEMA.format(task=task), **expectations)
 
     return make
 

@@ -231,13 +231,13 @@ def test_a_branch_is_deleted_with_its_pull_request(place: Desk) -> None:
 
 def test_a_tree_lists_files_and_a_blob_has_their_bytes(place: Desk) -> None:
     """Modes, hashes and sizes, without directories."""
-    sha = place.commit("main", {"src/flights/model.py": "trees = 2\n"})
+    sha = place.commit("main", {"src/flights/model/estimator.py": "trees = 2\n"})
     client = place.client()
 
     found = client.tree(sha)
 
-    assert sorted(found) == ["README.md", "src/flights/model.py"]
-    entry = found["src/flights/model.py"]
+    assert sorted(found) == ["README.md", "src/flights/model/estimator.py"]
+    entry = found["src/flights/model/estimator.py"]
     assert (entry.mode, entry.type, entry.size) == ("100644", "blob", 10)
     assert client.blob(entry.sha) == b"trees = 2\n"
 

@@ -78,7 +78,7 @@ class TestBento:
 
         with zipfile.ZipFile(wheel) as archive:
             assert (code / "ratchet" / "bundle.py").read_bytes() == archive.read("ratchet/bundle.py")
-            assert (code / "coins" / "features.py").read_bytes() == archive.read("coins/features.py")
+            assert (code / "coins/model/features.py").read_bytes() == archive.read("coins/model/features.py")
         serving = {path.name for path in (ROOT / image.SERVING).glob("*.py")}
         assert {path.name for path in (code / "ratchet" / "serving").iterdir()} == serving
         assert {path.name for path in (code / "ratchet").iterdir()} == {

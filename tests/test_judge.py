@@ -112,11 +112,19 @@ class TestChangedJudges:
             ".dvc/config",
             ".dvcignore",
             "dvc.yaml",
-            "src/flights/schema.py",
-            "src/flights/slices.py",
-            "src/flights/source.py",
-            "src/flights/behaviour.py",
+            "src/flights/data/schema.py",
+            "src/flights/expectations/slices.py",
+            "src/flights/data/source.py",
+            "src/flights/expectations/behaviour.py",
             "src/flights/__init__.py",
+            "src/flights/model.py",
+            "src/flights/model",
+            "src/flights/model/.dvcignore",
+            "src/flights/model/fast.cpython-311-x86_64-linux-gnu.so",
+            "src/flights/model/__pycache__/features.cpython-311.pyc",
+            "src/flights/model/__pycache__/more.py",
+            "src/flights/card.yaml/more.py",
+            "src/ratchet/model/features.py",
         ],
     )
     def test_these_files_judge(self, path: str) -> None:
@@ -127,7 +135,15 @@ class TestChangedJudges:
         assert judge.changed_judges({path: 1}, {path: 1}, self.POLICY, self.POLICY) == []
 
     @pytest.mark.parametrize(
-        "path", ["README.md", "src/flights/model.py", "src/flights/features.py", "docs/security.md"]
+        "path",
+        [
+            "README.md",
+            "docs/security.md",
+            "src/flights/card.yaml",
+            "src/flights/model/estimator.py",
+            "src/flights/model/features.py",
+            "src/flights/model/tools/helper.py",
+        ],
     )
     def test_these_do_not(self, path: str) -> None:
         """They are what is proposed."""

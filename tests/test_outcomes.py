@@ -15,6 +15,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from outputs_example import ROOT, pinned
+from problem_example import written
 from ratchet import bundle, export, files, outcomes, params
 from ratchet.cli import main
 from ratchet.errors import RatchetError
@@ -256,29 +257,24 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("metadata", "message"),
         [
-            ({"private": True}, "guests.schema: KEY: name is private, so no log holds it\n"),
-            ({"input": False}, "guests.schema: KEY: name is no input, so no prediction has it\n"),
+            ({"private": True}, "KEY: name is private, so no log holds it\n"),
+            ({"input": False}, "KEY: name is no input, so no prediction has it\n"),
         ],
     )
     def test_a_key_that_no_log_holds_cannot_be_joined(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata: dict[str, bool], message: str
+        self, tmp_path: Path, metadata: dict[str, bool], message: str
     ) -> None:
         """Neither a private column nor one that is no input."""
-        (tmp_path / "guests").mkdir()
-        (tmp_path / "guests/__init__.py").write_text("")
-        (tmp_path / "guests/schema.py").write_text(
+        schema = (
             "import pandera.pandas as pa\n"
             f"SCHEMA = pa.DataFrameSchema({{'name': pa.Column(str, metadata={metadata})}})\nKEY = ('name',)\n"
         )
-        monkeypatch.syspath_prepend(tmp_path)
-        try:
-            with pytest.raises(RatchetError) as told:
-                outcomes.read(log(tmp_path, line()), Problem("guests"))
-        finally:
-            for name in ("guests", "guests.schema"):
-                sys.modules.pop(name, None)
+        guests = written(tmp_path, f"guests_{abs(hash(tmp_path))}", data__schema=schema)
 
-        assert str(told.value).startswith(message)
+        with pytest.raises(RatchetError) as told:
+            outcomes.read(log(tmp_path, line()), guests)
+
+        assert str(told.value).startswith(f"src/{guests.name}/data/schema.py: {message}")
 
     @pytest.mark.parametrize("place", ["nowhere", "empty", "nowhere://bucket"])
     def test_a_place_without_predictions_is_told(self, tmp_path: Path, place: str) -> None:

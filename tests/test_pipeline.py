@@ -18,6 +18,7 @@ import yaml
 
 import project
 from project import Project
+from ratchet import params
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -49,9 +50,8 @@ UNDECLARED = {
     "src/ratchet/errors.py": "says what went wrong",
     "src/ratchet/lock.py": "lets `ingest` refuse, and names a run for `track`",
     "src/ratchet/params.py": "reads values that the stage declares; where it also names them, it is declared",
+    "src/ratchet/folders.py": "finds the problem's folders, which are declared",
     "src/ratchet/problem.py": "finds the problem's modules, which are declared",
-    "src/delays/__init__.py": "holds a docstring",
-    "src/flights/__init__.py": "holds a docstring",
 }
 
 
@@ -210,11 +210,14 @@ def tracing(made: Project) -> dict[str, str]:
 def undeclared(made: Project) -> dict[str, list[str]]:
     """Stage to the modules it has imported and does not declare, of a project that was reproduced with `tracing`."""
     stages = yaml.safe_load((made.root / "dvc.yaml").read_text())["stages"]
+    problem = params.load(made.root / "params.yaml").problem
     imported = imported_by_stage(made.root.resolve(), made.root.parent / "traces")
     assert sorted(imported) == sorted(stages)
     missing = {
         stage: sorted(
-            name for name in modules if not name.startswith(tuple(UNDECLARED)) and not is_declared(name, stages[stage])
+            name
+            for name in modules
+            if not name.startswith(tuple(UNDECLARED)) and not is_declared(name, stages[stage], problem)
         )
         for stage, modules in imported.items()
     }
@@ -234,8 +237,8 @@ def imported_by_stage(root: Path, traces: Path) -> dict[str, set[str]]:
     return found
 
 
-def is_declared(name: str, stage: dict[str, Any]) -> bool:
-    deps = stage.get("do", stage)["deps"]
+def is_declared(name: str, stage: dict[str, Any], problem: str) -> bool:
+    deps = [dep.replace("${problem}", problem) for dep in stage.get("do", stage)["deps"]]
     return any(name == dep or name.startswith(f"{dep}/") for dep in deps)
 
 
@@ -245,7 +248,7 @@ def is_declared(name: str, stage: dict[str, Any]) -> bool:
 def test_a_bad_batch_stops_the_pipeline_and_nothing_is_lost(twin: Project) -> None:
     """The error names the column, the rule, how many rows and a sample; every earlier output stays."""
     before = twin.hashes()
-    twin.replace("src/delays/source.py", "rows.loc[month,", "rows.loc[list(range(101)) if month == 4 else month,")
+    twin.replace("src/delays/data/source.py", "rows.loc[month,", "rows.loc[list(range(101)) if month == 4 else month,")
     twin.edit(data__periods=["2021-01", "2021-02", "2021-03", "2021-04"])
 
     done = twin.dvc("repro")
@@ -274,7 +277,7 @@ def test_an_unknown_period_is_told_and_costs_nothing(twin: Project) -> None:
 def test_a_revised_source_stops_the_pipeline_until_it_is_accepted(champion: Project, twin: Project) -> None:
     """A locked period that comes back different is an error; `ratchet accept-revision` lets it in."""
     before = twin.hashes()
-    twin.replace("src/delays/source.py", "distance.round(1)", "(distance + (month == 2)).round(1)")
+    twin.replace("src/delays/data/source.py", "distance.round(1)", "(distance + (month == 2)).round(1)")
 
     stopped = twin.dvc("repro")
 

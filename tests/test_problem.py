@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from joblib import Parallel, delayed
 
+from problem_example import written
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 
@@ -15,19 +19,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Problem]:
-    """A problem package of the given modules, written to disk and importable."""
-
-    def make(**modules: str) -> Problem:
-        name = f"made_{abs(hash(tmp_path))}"
-        (tmp_path / name).mkdir()
-        for module, text in {"__init__": "", **modules}.items():
-            (tmp_path / name / f"{module}.py").write_text(text)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        importlib.invalidate_caches()
-        return Problem(name)
-
-    return make
+def made(tmp_path: Path) -> Callable[..., Problem]:
+    """A problem package of the given modules, see `written`."""
+    return partial(written, tmp_path, f"made_{abs(hash(tmp_path))}")
 
 
 @pytest.mark.parametrize(
@@ -59,45 +53,34 @@ def test_rows_are_the_same_whenever_they_are_fetched(name: str, period: str) -> 
     assert all(len(segment(rows)) == len(rows) for segment in problem.slices.values())
 
 
-@pytest.mark.parametrize("name", ["nobody", "no.body", "no-body", "", "../coins"])
-def test_an_unknown_package_says_where_it_would_be(name: str) -> None:
-    """A name that no package has, or that no package can have."""
-    with pytest.raises(RatchetError) as caught:
-        Problem(name)
-
-    assert str(caught.value) == (
-        f"params.yaml: problem: there is no package {name!r}; put it in src/{name}/ and run `make install`"
-    )
-
-
 def test_a_missing_module_is_named_with_what_it_must_define(made: Callable[..., Problem]) -> None:
     """The one that was asked for, only when it is."""
-    problem = made(schema="TASK = 'binary'")
+    problem = made(data__schema="TASK = 'binary'")
 
     assert problem.task == "binary"
-    with pytest.raises(RatchetError, match=r"has no module source\.py; it must define fetch$"):
+    with pytest.raises(RatchetError, match=r"/data/source\.py: there is no such module; it must define fetch$"):
         problem.fetch("2013-01")
-    with pytest.raises(RatchetError, match=r"has no module model\.py; it must define baselines$"):
+    with pytest.raises(RatchetError, match=r"/model/estimator\.py: there is no such module; it must define baselines$"):
         problem.baselines()
 
 
 def test_a_missing_member_is_named(made: Callable[..., Problem]) -> None:
     """With the module that lacks it."""
-    problem = made(schema="TASK = 'binary'", model="")
+    problem = made(data__schema="TASK = 'binary'", model__estimator="")
 
-    with pytest.raises(RatchetError, match=r"schema\.py does not define KEY$"):
+    with pytest.raises(RatchetError, match=r"/data/schema\.py: does not define KEY$"):
         _ = problem.key
-    with pytest.raises(RatchetError, match=r"model\.py does not define estimator$"):
+    with pytest.raises(RatchetError, match=r"/model/estimator\.py: does not define estimator$"):
         problem.estimator({}, 0)
 
 
 def test_a_module_that_cannot_be_imported_shows_its_own_error(made: Callable[..., Problem]) -> None:
     """A typo inside a module is the author's to see: it is not called a missing module or member."""
     problem = made(
-        source="import there_is_no_such_library",
-        model="import math\nmath.no_such_function",
-        slices="from math import no_such_function",
-        behaviour="1 / 0",
+        data__source="import there_is_no_such_library",
+        model__estimator="import math\nmath.no_such_function",
+        expectations__slices="from math import no_such_function",
+        expectations__behaviour="1 / 0",
     )
 
     with pytest.raises(ModuleNotFoundError, match="there_is_no_such_library"):
@@ -112,7 +95,7 @@ def test_a_module_that_cannot_be_imported_shows_its_own_error(made: Callable[...
 
 def test_an_error_of_a_member_is_its_own(made: Callable[..., Problem]) -> None:
     """What `fetch` raises is what is seen."""
-    problem = made(source="def fetch(period):\n    return None.rows")
+    problem = made(data__source="def fetch(period):\n    return None.rows")
 
     with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'rows'"):
         problem.fetch("2013-01")
@@ -121,10 +104,23 @@ def test_an_error_of_a_member_is_its_own(made: Callable[..., Problem]) -> None:
 @pytest.mark.parametrize("task", ["'multiclass'", "None", "['binary']"])
 def test_a_wrong_task_lists_the_right_ones(task: str, made: Callable[..., Problem]) -> None:
     """Binary and regression are what the metrics know."""
-    problem = made(schema=f"TASK = {task}")
+    problem = made(data__schema=f"TASK = {task}")
 
-    with pytest.raises(RatchetError, match=r"schema: TASK is .*; it must be one of binary, regression$"):
+    with pytest.raises(RatchetError, match=r"/data/schema\.py: TASK is .*; it must be one of binary, regression$"):
         _ = problem.task
+
+
+def test_another_process_finds_the_package_before_it_unpacks_what_is_in_it(made: Callable[..., Problem]) -> None:
+    """Joblib's processes know nothing of the folder but what the problem tells them."""
+    problem = made(model__estimator="class Mean:\n    def fit(self):\n        return 'fitted'")
+    mean = importlib.import_module(f"{problem.name}.model.estimator").Mean()
+
+    assert Parallel(n_jobs=2)(delayed(fitted)(problem, mean) for _ in range(2)) == ["fitted", "fitted"]
+
+
+def fitted(_: Problem, estimator: Any) -> str:
+    """What a worker does."""
+    return str(estimator.fit())
 
 
 def test_the_loop_names_no_problem() -> None:

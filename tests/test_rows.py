@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from coins.features import features
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -18,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from coins.model.features import features
 from ratchet.rows import RowFeatures, columns
 
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))

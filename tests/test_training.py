@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
+from problem_example import written
 from ratchet import params, training
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
@@ -57,12 +58,12 @@ HASH = """
 import hashlib, sys
 from pathlib import Path
 
-sys.path[:0] = sys.argv[1:3]
+sys.path.insert(0, sys.argv[2])
 import test_training as here
 from ratchet import persistence, training
 from ratchet.problem import Problem
 
-trained = training.train(Problem("waves"), here.parameters(), here.rows())
+trained = training.train(Problem("waves", Path(sys.argv[1])), here.parameters(), here.rows())
 for name, value in (("pipeline", trained.pipeline), ("baselines", dict(trained.baselines))):
     persistence.dump(value, Path(sys.argv[3], name))
     print(hashlib.sha256(Path(sys.argv[3], name).read_bytes()).hexdigest())
@@ -94,21 +95,12 @@ def parameters(**train: float) -> params.Params:
     return found.model_copy(update={"train": changed, "model": {"learning_rate": 0.1}})
 
 
-def write_problem(folder: Path, name: str, task: str, model: str) -> None:
-    package = folder / name
-    package.mkdir()
-    (package / "__init__.py").write_text("", encoding="utf-8")
-    (package / "schema.py").write_text(SCHEMA.format(task=task), encoding="utf-8")
-    (package / "model.py").write_text(model, encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tiny problems: `waves` is binary, `tides` is a regression."""
     folder = tmp_path_factory.mktemp("problems")
-    write_problem(folder, "waves", "binary", BINARY)
-    write_problem(folder, "tides", "regression", REGRESSION)
-    sys.path.insert(0, str(folder))
+    for name, task, model in (("waves", "binary", BINARY), ("tides", "regression", REGRESSION)):
+        written(folder, name, data__schema=SCHEMA.format(task=task), model__estimator=model)
     return folder
 
 

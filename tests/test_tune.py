@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
+from problem_example import written
 from ratchet import params, tune
 from ratchet.errors import RatchetError
 from ratchet.problem import Problem
@@ -49,7 +50,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 
-sys.path[:0] = sys.argv[1:3]
+sys.path.insert(0, sys.argv[2])
 import test_tune as here
 from ratchet import tune
 from ratchet.problem import Problem
@@ -60,7 +61,7 @@ def kill(line):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-tune.run(Problem("ridges"), here.parameters(), here.rows(), 5, 1, Path(sys.argv[3]), kill)
+tune.run(Problem("ridges", Path(sys.argv[1])), here.parameters(), here.rows(), 5, 1, Path(sys.argv[3]), kill)
 """
 
 
@@ -81,17 +82,14 @@ def parameters(**model: object) -> params.Params:
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny regression problem named `ridges`."""
     folder = tmp_path_factory.mktemp("packages")
-    (folder / "ridges").mkdir()
-    for name, text in (("__init__.py", ""), ("schema.py", SCHEMA), ("model.py", MODEL)):
-        (folder / "ridges" / name).write_text(text, encoding="utf-8")
-    sys.path.insert(0, str(folder))
+    written(folder, "ridges", data__schema=SCHEMA, model__estimator=MODEL)
     return folder
 
 
 @pytest.fixture
 def problem(packages: Path) -> Problem:
     """That problem."""
-    return Problem("ridges")
+    return Problem("ridges", packages)
 
 
 def search(
@@ -245,9 +243,10 @@ def test_another_question_has_another_journal(packages: Path, problem: Problem) 
         asked.add(tune.question(problem, parameters().model_copy(update={"train": train}), rows()))
     gate = parameters().gate.model_copy(update={"metric": "mse"})
     asked.add(tune.question(problem, parameters().model_copy(update={"gate": gate}), rows()))
-    (packages / "ridges" / "features.py").write_text("# new\n", encoding="utf-8")
+    helper = problem.folder / "model" / "helper.py"
+    helper.write_text("# new\n", encoding="utf-8")
     asked.add(tune.question(problem, parameters(), rows()))
-    (packages / "ridges" / "features.py").unlink()
+    helper.unlink()
 
     assert len(asked) == 7
     assert tune.question(problem, parameters(alpha=1.0), rows()) in asked

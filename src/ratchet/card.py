@@ -1,19 +1,20 @@
 """The model card: what a model is for, what it was made from, how good it is, and where it must not be trusted.
 
 Sections follow Mitchell et al. 2019 (Model Cards for Model Reporting) under the headings of Hugging Face's template.
-What only a person knows stands in the problem package, in `<problem>/card.py`; everything else is read from the outputs
-of the pipeline, of which the card is one: it holds no date, no commit and no name of a machine.
+What only a person knows stands beside the problem's folders, in `src/<problem>/card.yaml`; everything else is read from
+the outputs of the pipeline, of which the card is one: it holds no date, no commit and no name of a machine.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ratchet.errors import RatchetError
 from ratchet.params import flattened
@@ -36,40 +37,46 @@ from ratchet.report.sections import baseline_table, charts, label_mean, numeric,
 
 Record = Mapping[str, Any]
 
-UNSAID = "Not stated: the problem's card.py does not say."
+UNSAID = "Not stated: the problem's card.yaml does not say."
+Said = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
-@dataclass(frozen=True)
-class Texts:
-    """What only a person knows; paragraphs are separated by empty lines, lines that begin with `- ` are a list.
+class Texts(BaseModel):
+    """What only a person knows: paragraphs, and lists whose items begin with `- `; each is optional."""
 
-    Attributes:
-        intended_use: For whom and for which decisions, and for which not.
-        limits: Where it must not be trusted, and why.
-        data: Where the rows come from and what was left out.
-        licence: Of data and model.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    intended_use: str = UNSAID
-    limits: str = UNSAID
-    data: str = UNSAID
-    licence: str = UNSAID
+    intended_use: Said = UNSAID
+    limits: Said = UNSAID
+    data: Said = UNSAID
+    licence: Said = UNSAID
 
 
-def texts(problem: str) -> Texts:
-    """The texts of a problem package: INTENDED_USE, LIMITS, DATA and LICENCE of its `card.py`, each optional.
+def texts(path: Path) -> Texts:
+    """What a `card.yaml` says; nothing where there is none.
 
     Raises:
-        RatchetError: One of them is not text.
+        RatchetError: As `parse`.
     """
-    if importlib.util.find_spec(f"{problem}.card") is None:
-        return Texts()
-    module = importlib.import_module(f"{problem}.card")
-    found = {field.name: getattr(module, field.name.upper(), UNSAID) for field in fields(Texts)}
-    for name, text in found.items():
-        if not isinstance(text, str):
-            raise RatchetError(f"{problem}.card: {name.upper()} is {type(text).__name__}; it must be text")
-    return Texts(**found)
+    return parse(path.read_bytes(), str(path)) if path.exists() else Texts()
+
+
+def parse(content: bytes, name: str) -> Texts:
+    """The texts in the content of a `card.yaml`, which is data: nothing in it is run. `name` stands in errors.
+
+    Raises:
+        RatchetError: It is not YAML, has a key that is none of the four, or a value that is not a text.
+    """
+    try:
+        found = yaml.safe_load(content.decode("utf-8"))
+        return Texts.model_validate({} if found is None else found)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())[:300]}") from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:3])
+        raise RatchetError(
+            f"{name}: {wrong}\nits keys are {', '.join(Texts.model_fields)}, and each is text"
+        ) from error
 
 
 def card(texts: Texts, manifest: Record, dataset: Record, evaluation: Record, training: Record) -> Document:

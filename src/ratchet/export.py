@@ -7,8 +7,8 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata, util
-from pathlib import Path
+from importlib import metadata
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from wheel.wheelfile import WheelFile
 
-from ratchet import bundle, files, persistence, schema, training
+from ratchet import bundle, files, folders, persistence, schema, training
 from ratchet.errors import RatchetError
 from ratchet.rows import RowFeatures
 
@@ -41,8 +41,6 @@ TREES = (
 )
 # What the bundle's wheel carries of the loop: enough to open a bundle and score rows, and nothing that changes with it.
 RUNTIME = ("__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "rows.py")
-# Modules of the problem contract that scoring has no use for: another sentence in a card is not another model.
-UNUSED = ("behaviour.py", "card.py", "schema.py", "shifts.py", "slices.py", "source.py")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def build(problem: Problem, pipeline: Any, origin: Origin, requirements: Mapping
         files.write_json(folder / bundle.ENCODERS, _encoders(pipeline[1]))
     files.write_json(folder / bundle.SCHEMA, schema.row_schema(problem), sort_keys=False)
     files.copy(requirements[kind], folder / bundle.REQUIREMENTS)
-    code = _write_wheel(problem.name, folder)
+    code = _write_wheel(problem, folder)
     manifest = {
         "format": bundle.FORMAT,
         "problem": problem.name,
@@ -245,14 +243,18 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _write_wheel(problem: str, folder: Path) -> Path:
-    """The code a bundle runs, as a wheel: the problem's package and the part of the loop that scores."""
+def _write_wheel(problem: Problem, folder: Path) -> Path:
+    """The code a bundle runs, as a wheel: the problem's model/ and the part of the loop that scores."""
     version = metadata.version("ratchet")
     path = folder / f"ratchet_runtime-{version}-py3-none-any.whl"
     # The standard switch for reproducible builds: RECORD would otherwise carry the time.
     os.environ["SOURCE_DATE_EPOCH"] = "315532800"
     with WheelFile(path, "w", zipfile.ZIP_STORED) as wheel:
-        for name, source in _sources(problem).items():
+        sources = _sources(problem)
+        # Without an entry of its own a folder in an archive is no package; those of ours have an __init__.py, too.
+        for inner in sorted({str(path) for name in sources for path in PurePosixPath(name).parents} - {"."}):
+            wheel.mkdir(inner)
+        for name, source in sources.items():
             wheel.writestr(zipfile.ZipInfo(name), source.read_bytes())
         info = wheel.dist_info_path
         wheel.writestr(
@@ -265,12 +267,8 @@ def _write_wheel(problem: str, folder: Path) -> Path:
     return path
 
 
-def _sources(problem: str) -> dict[str, Path]:
-    loop = Path(__file__).parent
-    found = util.find_spec(problem)
-    if found is None or found.origin is None:
-        raise RatchetError(f"problem {problem!r} is not a package with an __init__.py, so it cannot be shipped")
-    package = Path(found.origin).parent
-    ours = {f"ratchet/{name}": loop / name for name in RUNTIME}
-    names = (path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py")))
-    return ours | {f"{problem}/{name}": package / name for name in names if name not in UNUSED}
+def _sources(problem: Problem) -> dict[str, Path]:
+    """Files of the wheel to those of the tree, which are the same under `src/`."""
+    ours = {f"ratchet/{name}": Path(__file__).parent / name for name in RUNTIME}
+    names = (path.relative_to(problem.folder) for path in sorted((problem.folder / folders.MODEL).rglob("*.py")))
+    return ours | {f"{problem.name}/{name.as_posix()}": problem.folder / name for name in names}

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from ratchet import (
     evaluation,
     evidence,
     files,
+    folders,
     gate,
     intake,
     ledger,
@@ -56,7 +57,6 @@ JUDGES = (
     *(".dvc/", ".github/", ".python-version", "bentofile.yaml", "deploy/", "dvc.yaml", "pipelines/"),
     *("pyproject.toml", "src/", "uv.lock"),
 )
-FREE = ("card.py", "features.py", "model.py")  # of the problem's package: what one proposes
 POLICY = ("problem", "gate.", "data.holdout", "data.checks.")
 LONGEST_VALUE = 1000  # characters
 LARGEST_FILE = 5_000_000  # bytes
@@ -188,8 +188,11 @@ def changed_judges(
         policy: Main's parameters.
         proposed: The proposal's; None when they cannot be read, which is a change.
     """
-    free = {f"src/{policy.problem}/{name}" for name in FREE}
-    changed = [path for path in sorted({*base, *head}) if base.get(path) != head.get(path) and path not in free]
+    changed = [
+        path
+        for path in sorted({*base, *head})
+        if base.get(path) != head.get(path) and not is_free(PurePosixPath(path), policy.problem)
+    ]
     paths = [path for path in changed if path.startswith(JUDGES) or path.endswith(".dvcignore")]
     if proposed is None:
         return [*paths, "params.yaml"]
@@ -199,6 +202,17 @@ def changed_judges(
     if proposed.data.periods[-1] < policy.data.periods[-1]:
         keys.append("data.periods (ends earlier)")
     return [*paths, *(f"params.yaml: {key}" for key in keys)]
+
+
+def is_free(path: PurePosixPath, problem: str) -> bool:
+    """Whether a file is of the problem's folder and what one proposes: its card, and the sources of its model/.
+
+    What else may lie in model/ is not: DVC ignores caches, and would ignore what an ignore file names.
+    """
+    package = PurePosixPath("src", problem)
+    if path == package / folders.CARD:
+        return True
+    return path.is_relative_to(package / folders.MODEL) and path.suffix == ".py" and "__pycache__" not in path.parts
 
 
 def holdout_digest(digests: Mapping[str, str]) -> str:
@@ -314,7 +328,7 @@ def _compared(forge: Forge, proposal: Proposal, submission: intake.Submission, b
         stages=submission.run["stages"],
         seconds=submission.run["seconds"],
     )
-    _write_pages(bench.out, shown, problem, challenger.manifest)
+    _write_pages(bench.out, shown, _texts(proposal), challenger.manifest)
     return {
         "holdout": digest,
         "verdicts": verdicts,
@@ -406,11 +420,14 @@ def _out(stages: lock.Stages, path: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def _write_pages(out: Path, shown: report.Inputs, problem: Problem, manifest: Mapping[str, Any]) -> None:
+def _texts(proposal: Proposal) -> card.Texts:
+    path = f"src/{proposal.policy.problem}/{folders.CARD}"
+    return card.parse(proposal.head.read(path) or b"", path)
+
+
+def _write_pages(out: Path, shown: report.Inputs, texts: card.Texts, manifest: Mapping[str, Any]) -> None:
     new = shown.challenger
-    document = card.card(
-        card.texts(problem.name), manifest, new.dataset or {}, new.evaluation or {}, new.training or {}
-    )
+    document = card.card(texts, manifest, new.dataset or {}, new.evaluation or {}, new.training or {})
     files.write_text(out / "report.html", page.render(report.report(shown)))
     files.write_text(out / "card.html", page.render(document))
 

@@ -212,7 +212,7 @@ def _check_key(problem: Problem) -> None:
         if metadata.get("private") or not metadata.get("input", True):
             what = "private, so no log holds it" if metadata.get("private") else "no input, so no prediction has it"
             raise RatchetError(
-                f"{problem.name}.schema: KEY: {name} is {what}\n"
+                f"src/{problem.name}/data/schema.py: KEY: {name} is {what}\n"
                 "predictions can be joined with labels by columns only that every request has, and that are logged"
             )
 

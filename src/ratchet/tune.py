@@ -7,7 +7,6 @@ The candidate to beat is number 0, the parameters as they are.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -122,10 +121,8 @@ def question(problem: Problem, params: Params, rows: pd.DataFrame) -> str:
     digest = hashlib.sha256(json.dumps([list(map(str, rows.columns)), params.gate.metric]).encode())
     digest.update(json.dumps(params.train.model_dump(), sort_keys=True).encode())
     digest.update(hash_pandas_object(rows, index=False).to_numpy().tobytes())
-    spec = importlib.util.find_spec(problem.name)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for source in sorted(Path(folder).rglob("*.py")):
-            digest.update(source.read_bytes())
+    for source in sorted(problem.folder.rglob("*.py")):
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 

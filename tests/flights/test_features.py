@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flights import source
-from flights.features import CATEGORIES, NUMBERS, features, minutes, weekday
+from flights.data import source
+from flights.model.features import CATEGORIES, NUMBERS, features, minutes, weekday
 from ratchet.rows import columns
 
 ROW = {
@@ -96,8 +96,9 @@ def test_minutes_count_from_midnight(clock: int, expected: int) -> None:
 
 def test_the_module_needs_nothing_that_the_service_has_not() -> None:
     """Neither pandas nor scikit-learn is imported with it."""
-    heavy = "import sys, flights.features; print(sorted({'pandas', 'sklearn', 'pandera', 'numpy'} & set(sys.modules)))"
+    heavy = "sorted({'pandas', 'sklearn', 'pandera', 'numpy'} & set(sys.modules))"
+    program = f"import sys, flights.model.features; print({heavy})"
 
-    run = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert run.stdout.strip() == "[]"

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from flights import source
-from flights.behaviour import behaviour
-from flights.model import HistoricalRate, baselines, estimator, search_space
+from flights.data import source
+from flights.expectations.behaviour import behaviour
+from flights.model.estimator import HistoricalRate, baselines, estimator, search_space
 from ratchet import persistence
 from ratchet.errors import RatchetError
 from ratchet.problem import Case
@@ -140,8 +140,8 @@ def test_what_was_never_seen_is_scored_as_missing(champion: Any, april: pd.DataF
 
 THREADS = f"""
 import hashlib, sys
-from flights import source
-from flights.model import baselines, estimator
+from flights.data import source
+from flights.model.estimator import baselines, estimator
 
 rows = source.fetch("2013-02").dropna(subset="late").head(8000)
 models = [estimator({PARAMS}, 0), *baselines().values()]
@@ -219,7 +219,7 @@ def test_the_model_behaves_in_spring_and_summer(
 
 def test_changed_rows_are_still_flights(april: pd.DataFrame) -> None:
     """A behavioural case asks about flights that the schema allows."""
-    from flights.schema import SCHEMA
+    from flights.data.schema import SCHEMA
 
     for case in behaviour():
         if case.change is not None:

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flights import source
-from flights.schema import CLUSTER, KEY, SCHEMA, TARGET
+from flights.data import source
+from flights.data.schema import CLUSTER, KEY, SCHEMA, TARGET
 from ratchet import data, schema
 from ratchet.params import Checks
 from ratchet.problem import Problem

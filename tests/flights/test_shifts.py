@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from flights.schema import SCHEMA
-from flights.shifts import shifts
-from flights.source import fetch
+from flights.data.schema import SCHEMA
+from flights.data.source import fetch
+from flights.expectations.shifts import shifts
 from ratchet.backtest.shifts import Shift
 
 NAMES = {shift.name: shift for shift in shifts()}

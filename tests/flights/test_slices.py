@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from flights.slices import SLICES
+from flights.expectations.slices import SLICES
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flights import schema, source
-from flights.features import features
+from flights.data import schema, source
+from flights.model.features import features
 from ratchet.errors import RatchetError
 from ratchet.rows import columns
 

@@ -191,7 +191,7 @@ def running(folder: Path) -> Iterator[World]:
     }
     files.write_json(folder / "coins" / "reference.json", shares | {"rows": len(rows)})
     shutil.copytree(ROOT / "tests" / "problems" / "coins", folder / "code" / "coins")
-    files.write_text(folder / "code" / "coins" / "features.py", FAULTY)
+    files.write_text(folder / "code" / "coins" / "model" / "features.py", FAULTY)
     predictions = folder / "predictions"
     predictions.mkdir()
     settings = {

@@ -38,5 +38,5 @@ def fetch(period: str) -> pd.DataFrame:
 def drift(root: Path) -> None:
     """Let the trains of a project drift."""
     params.edit(root / "params.yaml", {"model.alpha": 1.0})  # nothing is to be gained by more of the same
-    path = root / "src" / "delays" / "source.py"
+    path = root / "src" / "delays" / "data" / "source.py"
     path.write_text(path.read_text() + SOURCE)

@@ -230,7 +230,7 @@ def tell(folder: Path, comment: str = COMMENT) -> Story:
         "docs/decisions.md": "# Decisions\n",
         "docs/picture.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
         ".github/workflows/maintainer.yml": WORKFLOW,
-        "src/flights/model.py": "def estimator():\n    return None\n",
+        "src/flights/model/estimator.py": "def estimator():\n    return None\n",
     }
     story.commit("main", files, "Start", 0)
     _release(story)
@@ -320,7 +320,7 @@ def _under_way(story: Story) -> None:
 
 def _fork(story: Story) -> None:
     story.forge.fork(NAME, "bob")
-    story.commit("main", {"src/flights/model.py": "import os\n"}, "Mine <b>", 2000, "bob", "bob/flights")
+    story.commit("main", {"src/flights/model/estimator.py": "import os\n"}, "Mine <b>", 2000, "bob", "bob/flights")
     title = "A better model <script>alert(1)</script>"
     pull = story.pull(
         title, "![x](https://example.org/x.png) <script>alert(1)</script>", "main", 2003, "bob", "bob/flights"

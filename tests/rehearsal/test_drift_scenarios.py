@@ -143,8 +143,8 @@ def test_broken_data_block_until_the_issue_is_closed_and_late_labels_are_waited_
 
     for ruleset in year.get("/rulesets"):
         year.ask("DELETE", f"/rulesets/{ruleset['id']}")
-    source = year.file("main", "src/delays/source.py").decode().replace(NO_LABELS, "LATE = ()")
-    year.edit({"src/delays/source.py": source.encode()}, "main")
+    source = year.file("main", "src/delays/data/source.py").decode().replace(NO_LABELS, "LATE = ()")
+    year.edit({"src/delays/data/source.py": source.encode()}, "main")
     year.wait()
 
     assert came_to(year, "2021-12")["labelled"]

@@ -189,7 +189,7 @@ def test_a_workflow_that_only_bears_the_name_of_report_has_no_say(desk: Desk) ->
 def test_what_a_fork_s_code_prints_reaches_the_comment_as_plain_text(desk: Desk) -> None:
     """No mention, no image, no link, no markup: only words."""
     words = "@ada ![x](https://evil.example/x.png) <img src=x onerror=alert(1)> [win](https://evil.example) ```"
-    changes = {"src/delays/model.py": f"raise SystemExit({words!r})\n".encode()}
+    changes = {"src/delays/model/estimator.py": f"raise SystemExit({words!r})\n".encode()}
     number = desk.propose(words, changes, "words", who="bob")
     desk.approve_workflows(number)
     desk.wait()

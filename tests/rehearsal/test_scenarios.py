@@ -143,7 +143,7 @@ def test_a_change_of_words_is_found_out_to_change_nothing(desk: Desk) -> None:
     ("changes", "stage"),
     [
         ({"params.yaml": {"data.periods": ["2021-01", "2021-02", "2021-03", "2022-01"]}}, "ingest@2022-01"),
-        ({"src/delays/model.py": b"raise SystemExit('out of luck')\n"}, "train"),
+        ({"src/delays/model/estimator.py": b"raise SystemExit('out of luck')\n"}, "train"),
     ],
     ids=["broken-data", "a-crash"],
 )
@@ -190,7 +190,7 @@ def test_the_first_proposal_of_a_repository_without_a_release_is_held_against_th
 
 @pytest.mark.parametrize(
     "changes",
-    [{"params.yaml": {"gate.delta": 0.0}}, {"src/delays/slices.py": b"SLICES = {}\n"}],
+    [{"params.yaml": {"gate.delta": 0.0}}, {"src/delays/expectations/slices.py": b"SLICES = {}\n"}],
     ids=["the-policy", "the-slices"],
 )
 def test_a_change_of_the_judge_is_held_until_a_maintainer_accepts_it(desk: Desk, changes: dict) -> None:

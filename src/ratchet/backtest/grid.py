@@ -7,7 +7,6 @@ or not at all, and a run that was killed goes on where it was. Everything after 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -94,10 +93,8 @@ class Grid:
         """The folder of this question: a digest of the problem's code, the parameters and the bounds of ingestion."""
         asked = [dict(self.params.model), self.params.train.seed, self.params.data.checks.model_dump()]
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
-        spec = importlib.util.find_spec(self.problem.name)
-        for source in (spec.submodule_search_locations or []) if spec else []:
-            for path in sorted(Path(source).rglob("*.py")):
-                digest.update(b"" if path.name == shifts.MODULE else path.read_bytes())
+        for path in sorted(self.problem.folder.rglob("*.py")):
+            digest.update(b"" if path == shifts.module(self.problem) else path.read_bytes())
         return self.folder / digest.hexdigest()[:16]
 
     def gather(self, periods: Sequence[str], engine: Engine = "joblib", workers: int = 1) -> None:

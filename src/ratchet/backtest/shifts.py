@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratchet import files
+from ratchet import files, folders
 from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
@@ -36,21 +35,21 @@ class Shift:
     gradual: bool = False
 
 
-MODULE = "shifts.py"
-"""The module of a problem that may define `shifts()`."""
+def module(problem: Problem) -> Path:
+    """The module of a problem that may define `shifts()`."""
+    return problem.folder / folders.EXPECTATIONS / "shifts.py"
 
 
 def of(problem: Problem) -> Mapping[str, Shift]:
     """The shifts that a problem offers, by name; none when it has no such module."""
-    name = f"{problem.name}.{MODULE.removesuffix('.py')}"
-    if importlib.util.find_spec(name) is None:
+    if not module(problem).is_file():
         return {}
-    return {shift.name: shift for shift in importlib.import_module(name).shifts()}
+    found = importlib.import_module(f"{problem.name}.{folders.EXPECTATIONS}.shifts")
+    return {shift.name: shift for shift in found.shifts()}
 
 
 def digest(problem: Problem) -> str:
     """SHA-256 of the code of that module."""
-    spec = importlib.util.find_spec(f"{problem.name}.{MODULE.removesuffix('.py')}")
-    if spec is None or spec.origin is None:
-        raise RatchetError(f"problem {problem.name!r} has no module {MODULE}; it must define shifts")
-    return files.sha256(Path(spec.origin))
+    if not module(problem).is_file():
+        raise RatchetError(f"src/{problem.name}/{folders.EXPECTATIONS}/shifts.py: there is no such module")
+    return files.sha256(module(problem))

@@ -12,8 +12,8 @@ Tree = Mapping[str, bytes]
 
 
 def members(wheel: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """What of a wheel comes into an image: all but its name and version, which are for installers."""
-    return [one for one in wheel.infolist() if not _top(one.filename).endswith(".dist-info")]
+    """What of a wheel comes into an image: all files but its name and version, which are for installers."""
+    return [one for one in wheel.infolist() if not (one.is_dir() or _top(one.filename).endswith(".dist-info"))]
 
 
 def strays(model: Tree, trees: Sequence[Tree]) -> list[str]:

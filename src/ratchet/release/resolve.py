@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ratchet import bundle, data, files, ledger, lock
+from ratchet import bundle, data, files, folders, ledger, lock
 from ratchet.errors import RatchetError
 from ratchet.release import code, holdout, published
 from ratchet.release.candidate import CARD, FOLDER, LOCK, SMOKE, VERDICT, Candidate, behind
@@ -256,7 +256,7 @@ def _write(root: Path, folder: Path, submission: Submission) -> None:
     for name in FACTS:
         files.copy(submission.folder / name, folder / name)
     given = params.load(root / "params.yaml")
-    problem = Problem(given.problem)
+    problem = Problem(given.problem, root / folders.SRC)
     rows = holdout.fetched(problem, submission.dataset, given.data.checks)
     labelled = rows[rows[problem.target].notna()]
     try:
@@ -264,16 +264,17 @@ def _write(root: Path, folder: Path, submission: Submission) -> None:
     except intake.Rejected as error:
         raise Refused(_other("holdout", "scores of the rows that main ingests", error, "scores")) from error
     files.write_text(folder / SMOKE, holdout.lines(problem, rows, submission.scores, submission.schema))
-    _write_card(folder)
+    _write_card(root, folder)
 
 
-def _write_card(folder: Path) -> None:
+def _write_card(root: Path, folder: Path) -> None:
     from ratchet import card
     from ratchet.report import markdown
 
     manifest = bundle.read_manifest(folder / FOLDER)
     facts = [files.read_json(folder / name) for name in FACTS]
-    files.write_text(folder / CARD, markdown.render(card.card(card.texts(manifest["problem"]), manifest, *facts)))
+    texts = card.texts(root / folders.SRC / manifest["problem"] / folders.CARD)
+    files.write_text(folder / CARD, markdown.render(card.card(texts, manifest, *facts)))
 
 
 # --- a new repository ------------------------------------------------------------------------------------------------
@@ -301,8 +302,9 @@ def _first(forge: Forge, root: Path, folder: Path) -> Candidate:
     opened, given = bundle.load(folder / FOLDER), params.load(root / "params.yaml")
     rows = data.load(files.read_json(folder / "dataset.json"), "test", root / data.PERIODS)
     scores = files.read_parquet(root / "evaluation/scores.parquet")
-    files.write_text(folder / SMOKE, holdout.lines(Problem(given.problem), rows, scores, opened.schema))
-    _write_card(folder)
+    problem = Problem(given.problem, root / folders.SRC)
+    files.write_text(folder / SMOKE, holdout.lines(problem, rows, scores, opened.schema))
+    _write_card(root, folder)
     return Candidate(
         "ship",
         _better(verdict["primary"]),
@@ -324,7 +326,7 @@ def _against_baselines(root: Path) -> Record:
     given = params.load(root / "params.yaml")
     found = outputs.find(root)
     rows = outputs.holdout(found, None)
-    side = outputs.side(Problem(given.problem), found, rows, None, behaves=True)
+    side = outputs.side(Problem(given.problem, root / folders.SRC), found, rows, None, behaves=True)
     return gate.verdict(gate.best_baseline(side, given.gate), side, rows.digests, given.gate, 1)
 
 

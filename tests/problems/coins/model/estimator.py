@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from coins.features import features
+from coins.model.features import features
 from ratchet.rows import RowFeatures
 
 KINDS = {

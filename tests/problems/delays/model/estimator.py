@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from delays.features import CATEGORIES, NUMBERS, features
+from delays.model.features import CATEGORIES, NUMBERS, features
 from ratchet.errors import RatchetError
 from ratchet.rows import RowFeatures
 

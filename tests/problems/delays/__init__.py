@@ -1,1 +1,0 @@
-"""A tiny regression: by how many minutes will this train be late?"""
