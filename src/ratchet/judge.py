@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ JUDGES = (
     *(".dvc/", ".github/", ".python-version", "bentofile.yaml", "deploy/", "dvc.yaml", "pipelines/"),
     *("pyproject.toml", "src/", "uv.lock"),
 )
+FREE = (folders.CARD, f"{folders.MODEL}/")  # of the problem's folder: what one proposes
 POLICY = ("problem", "gate.", "data.holdout", "data.checks.")
 LONGEST_VALUE = 1000  # characters
 LARGEST_FILE = 5_000_000  # bytes
@@ -191,7 +192,7 @@ def changed_judges(
     changed = [
         path
         for path in sorted({*base, *head})
-        if base.get(path) != head.get(path) and not is_free(PurePosixPath(path), policy.problem)
+        if base.get(path) != head.get(path) and not is_free(path, policy.problem)
     ]
     paths = [path for path in changed if path.startswith(JUDGES) or path.endswith(".dvcignore")]
     if proposed is None:
@@ -204,15 +205,15 @@ def changed_judges(
     return [*paths, *(f"params.yaml: {key}" for key in keys)]
 
 
-def is_free(path: PurePosixPath, problem: str) -> bool:
-    """Whether a file is of the problem's folder and what one proposes: its card, and the sources of its model/.
+def is_free(path: str, problem: str) -> bool:
+    """Whether a file is what one proposes: the problem's card, or a source of its model/.
 
     What else may lie in model/ is not: DVC ignores caches, and would ignore what an ignore file names.
     """
-    package = PurePosixPath("src", problem)
-    if path == package / folders.CARD:
-        return True
-    return path.is_relative_to(package / folders.MODEL) and path.suffix == ".py" and "__pycache__" not in path.parts
+    text, model = FREE
+    package, _, inside = path.partition(f"src/{problem}/")
+    is_source = inside.startswith(model) and inside.endswith(".py") and "__pycache__" not in inside
+    return not package and (inside == text or is_source)
 
 
 def holdout_digest(digests: Mapping[str, str]) -> str:
