@@ -1,4 +1,4 @@
-# Everything a person or a workflow runs. Needs git, make and curl or pip; the rest is installed into .venv.
+# Everything a person or a workflow runs. Needs git, make and a Python that has pip or venv; the rest is installed into .venv.
 .DEFAULT_GOAL := help
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
@@ -22,7 +22,7 @@ install: .venv/installed ## Install uv if it is missing, and everything else int
 	@touch $@
 
 .uv/bin/uv:
-	@python3 -m venv .uv && .uv/bin/pip install --quiet uv
+	@.github/actions/setup/uv.sh .uv
 
 # Without Node the charts are shown as text.
 rehearsal/node_modules: rehearsal/package-lock.json

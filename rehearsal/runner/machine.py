@@ -126,7 +126,7 @@ def _runner(shop: Workshop, run: Run, folder: Path, token: str) -> dict[str, str
         "MERMAID": "",  # the charts of a rehearsal inside the rehearsal are looked at by nobody
         "PAGER": "cat",
         "TERM": "dumb",
-        "RUNNER_ENVIRONMENT": "self-hosted",
+        "RUNNER_ENVIRONMENT": "github-hosted",
         "RUNNER_NAME": "rehearsal",
         "RUNNER_TRACKING_ID": f"rehearsal-{token[:12]}-{run.id}",
     }

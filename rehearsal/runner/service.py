@@ -129,6 +129,8 @@ class Service:
 
     def _save(self, asked: _Asked) -> Response:
         guest, query = asked.guest, asked.query
+        if guest.run.event == "workflow_run":  # GitHub gives a token that only reads where others can cause the event
+            return _refuse(403, "the token may read the caches of the default branch, and not write them")
         entry = cache.entry(guest.run.repository, guest.scopes[0], query["key"], _lines(query["paths"]))
         is_new = self._cache.save(entry, Path(query["workspace"]))
         return Response(status_code=201) if is_new else _refuse(409, "the key is taken, or there is nothing to keep")

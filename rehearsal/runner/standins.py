@@ -43,8 +43,8 @@ def prepare(target: Path) -> StandIns:
     programs = target / "programs"
     programs.mkdir()
     shutil.copyfile(FOLDER / "hash_files.py", programs / "hash_files.py")
-    shutil.copyfile(FOLDER / "node.sh", programs / "node")
-    (programs / "node").chmod(0o755)
+    for name in ("node", "uv"):
+        shutil.copy(FOLDER / f"{name}.sh", programs / name)
     docker(programs)
     return StandIns(found, programs)
 

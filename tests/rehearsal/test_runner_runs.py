@@ -21,7 +21,6 @@ UPLOAD = "actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a"
 DOWNLOAD = "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"
 CACHE = "actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9"
 GREEN = "re-actors/alls-green@05ac9388f0aebcb5727afa17fcccfecd6f8ec5fe"
-SETUP_UV = "astral-sh/setup-uv@20cfd1bf945f4377ade1205e4dbc17946fc9a30d"
 REPOSITORY = "ada/flights"
 WITHIN = 60.0  # seconds for whatever follows from one event
 
@@ -521,7 +520,6 @@ def test_uv_is_the_machines_and_the_environment_is_shared_by_those_with_our_lock
     """A clone with another lock makes its own."""
     steps = f"""
 - uses: {CHECKOUT}
-- uses: {SETUP_UV}
 - run: uv --version && echo "environment [${{UV_PROJECT_ENVIRONMENT:-own}}]"
 """
     desk.push({**workflow("toy", "push", steps), "uv.lock": (project.ROOT / "uv.lock").read_text()})
