@@ -103,6 +103,8 @@ class Repository:
         collaborators: Login to role (`admin`, `write` or `read`); the owner is an admin without being named.
         rulesets: As GitHub's API takes and gives them, each with an `id`.
         environments: Those that were made in the settings, or by the first job that named them.
+        variables: What workflows know as `vars`.
+        runners: Labels of its self-hosted machines.
         next_number: Of the next issue or pull request; both share one numbering.
     """
 
@@ -120,6 +122,8 @@ class Repository:
     rulesets: list[dict[str, Any]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     environments: list[Environment] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    runners: list[str] = field(default_factory=list)
     next_number: int = 1
     created_at: str = field(default_factory=now)
     pushed_at: str = field(default_factory=now)
@@ -255,6 +259,7 @@ class Job:
     Attributes:
         permissions: What its token may do, as in a workflow file: `{"contents": "read"}`.
         steps: Each a name, a conclusion and seconds.
+        labels: Of the machine that it asks for.
     """
 
     id: int
@@ -266,6 +271,7 @@ class Job:
     completed_at: str | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
     check_run: int | None = None
+    labels: list[str] = field(default_factory=lambda: ["ubuntu-24.04"])
 
 
 @dataclass

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from ratchet.errors import RatchetError
 
 RUNNERS = ("ubuntu-24.04", "ubuntu-22.04", "ubuntu-slim")
+"""Labels of GitHub's machines, each of which is this one here."""
 # What a step sees of the environment around: nothing of a person's own secrets and settings.
 _KEPT = re.compile(
     r"HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|OMP_\w+|\w*_NUM_THREADS|UV_\w+|PIP_\w+|NPM_CONFIG_\w+"
@@ -106,6 +107,8 @@ class Invocation:
         actor: Login.
         env: Variables for every step.
         secrets: By name; GITHUB_TOKEN is one.
+        variables: What expressions know as `vars`.
+        runners: Labels of the repository's own machines.
         actions: `owner/name@ref` to the folder of its stand-in.
         programs: A folder that comes first on PATH.
     """
@@ -117,6 +120,8 @@ class Invocation:
     actor: str
     env: Mapping[str, str]
     secrets: Mapping[str, str]
+    variables: Mapping[str, str]
+    runners: Sequence[str]
     actions: Mapping[str, Path]
     programs: Path
 
@@ -224,8 +229,9 @@ def _command(given: Invocation) -> list[str]:
     command = [program(), given.event, "--workflows", given.path, "--eventpath", str(event), "--actor", given.actor]
     command += ["--json", "--no-skip-checkout", "--no-cache-server", "--reuse", "--concurrent-jobs", "1"]
     command += ["--action-cache-path", str(folder / "jobs"), "--secret-file", str(secrets)]
-    command += [part for name in RUNNERS for part in ("--platform", f"{name}=-self-hosted")]
+    command += [part for name in (*RUNNERS, *given.runners) for part in ("--platform", f"{name}=-self-hosted")]
     command += [part for name, value in given.env.items() for part in ("--env", f"{name}={value}")]
+    command += [part for name, value in given.variables.items() for part in ("--var", f"{name}={value}")]
     command += [part for name, place in given.actions.items() for part in ("--local-repository", f"{name}={place}")]
     return command
 

@@ -159,6 +159,7 @@ class _Jobs:
         self._run = run
         self._workflow = one
         self._guest = built.guest
+        self._labels = built.labels
         self._open: dict[int, tuple[ForgeJob, threading.Timer]] = {}
         self.process: Process | None = None
 
@@ -169,6 +170,8 @@ class _Jobs:
         default = self._shop.forge.repository(self._run.repository).settings.default_workflow_permissions
         held = workflow.granted(declared, default, is_restricted=plan.is_restricted(self._run))
         known = self._shop.forge.begin_job(self._run, job.name, held if is_let_in else {})
+        with self._shop.forge.changing():
+            known.labels = self._labels[job.identifier]
         if is_let_in:
             self._guest.job(job.identifier).set()
         self._open[id(job)] = known, _later(declared.minutes * 60, lambda: self._time_out(job))

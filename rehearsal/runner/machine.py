@@ -6,12 +6,14 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratchet.errors import RatchetError
 from rehearsal.forge import Forge, Run
 from rehearsal.runner import plan, source, standins
-from rehearsal.runner.act import Invocation
+from rehearsal.runner.act import RUNNERS, Invocation
 from rehearsal.runner.service import PREFIX, Guest, Service
 from rehearsal.runner.source import Source
 from rehearsal.runner.standins import StandIns
@@ -47,24 +49,28 @@ class Machine:
         invocation: For act.
         guest: The run.
         token: By which the service knows it.
+        labels: Of the machine that each job asks for.
     """
 
     invocation: Invocation
     guest: Guest
     token: str
+    labels: Mapping[str, list[str]]
 
 
 def build(shop: Workshop, run: Run, found: Source, one: Workflow) -> Machine:
     """Make the folder of an attempt, and everything in it.
 
     Raises:
-        RatchetError: The workflow uses an action that has no stand-in.
+        RatchetError: An action has no stand-in, or no machine has the labels that a job asks for.
     """
     forge = shop.forge
     repository = forge.repository(run.repository)
     main = found.git.branch(repository.default_branch)
     used = source.remote_actions(found, run.path, [found.head, *([main] if main else [])])
     actions = standins.choose(used, shop.standins.actions)
+    known = plan.contexts(forge, run, found, one)
+    labels = {name: _found(plan.labels(job, known), repository.runners) for name, job in one.jobs.items()}
     folder = shop.folder / f"{run.id}-{run.attempt}"
     folder.mkdir(parents=True)
     source.extract(found, run.path, folder / "tree")
@@ -81,12 +87,25 @@ def build(shop: Workshop, run: Run, found: Source, one: Workflow) -> Machine:
             actor=run.actor,
             env={**_github(forge, run, found, one), **_runner(shop, run, folder, token), **_environment(shop, found)},
             secrets={**held, "GITHUB_TOKEN": forge.mint(run)},
+            variables=repository.variables,
+            runners=repository.runners,
             actions=actions,
             programs=shop.standins.programs,
         ),
         guest,
         token,
+        labels,
     )
+
+
+def _found(labels: list[str], runners: Sequence[str]) -> list[str]:
+    """The labels, which a machine has; GitHub lets a job wait for a day for one."""
+    missing = set(labels) - {"self-hosted", *RUNNERS, *runners}
+    if missing:
+        raise RatchetError(
+            f"runs-on: {', '.join(sorted(missing))}: no machine of GitHub or of the repository is called so"
+        )
+    return labels
 
 
 def clear(shop: Workshop, machine: Machine) -> None:

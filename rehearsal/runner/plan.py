@@ -86,7 +86,8 @@ def contexts(forge: Forge, run: Run, found: Source, one: Workflow) -> dict[str, 
         "triggering_actor": run.triggering_actor or run.actor,
         "workflow": one.name,
     }
-    return {"github": source.github(run.payload, facts), "inputs": run.inputs, "vars": {}}
+    variables = forge.repository(run.repository).variables
+    return {"github": source.github(run.payload, facts), "inputs": run.inputs, "vars": variables}
 
 
 def group(one: Workflow, known: Mapping[str, Any], repository: str) -> Group:
@@ -135,6 +136,16 @@ def environments(one: Workflow, known: Mapping[str, Any]) -> list[str]:
     """
     names = (expressions.interpolate(job.environment, known) for job in one.jobs.values() if job.is_first)
     return list(dict.fromkeys(name for name in names if name))
+
+
+def labels(job: Job, known: Mapping[str, Any]) -> list[str]:
+    """Of the machine that a job asks for.
+
+    Raises:
+        RatchetError: An expression needs what is only known inside a run.
+    """
+    asked = expressions.value_of(job.runs_on, known)
+    return [expressions.as_text(one) for one in (asked if isinstance(asked, list) else [asked])]
 
 
 def is_restricted(run: Run) -> bool:

@@ -44,6 +44,7 @@ class Job:
         permissions: Declared for it or for the whole workflow; None when neither says anything.
         minutes: After which it is stopped.
         steps: As they stand.
+        runs_on: Labels of the machine, one or several; may hold expressions.
         environment: What it deploys to; may hold expressions, empty when it says nothing.
         needs: The jobs that have to end before it.
         condition: Its `if:`, without `${{ }}`; empty when it says nothing.
@@ -54,6 +55,7 @@ class Job:
     permissions: Mapping[str, str] | None
     minutes: float
     steps: tuple[Mapping[str, Any], ...]
+    runs_on: Any = "ubuntu-24.04"
     environment: str = ""
     needs: tuple[str, ...] = ()
     condition: str = ""
@@ -240,6 +242,7 @@ def _job(path: str, name: str, found: Mapping[str, Any], default: dict[str, str]
         permissions=default if declared is None else declared,
         minutes=float(minutes) if isinstance(minutes, int | float) else _DEFAULT_MINUTES,
         steps=steps,
+        runs_on=found.get("runs-on"),
         environment=str(environment["name"] if isinstance(environment, dict) else environment),
         needs=(needs,) if isinstance(needs, str) else tuple(needs),
         condition=expressions.bare(str(found.get("if", ""))),

@@ -129,7 +129,7 @@ def job(forge: Forge, one: Run, of: Job, attempt: int) -> dict[str, Any]:
         "name": of.name,
         "steps": steps,
         "check_run_url": f"{root}/check-runs/{of.check_run}",
-        "labels": ["ubuntu-24.04"],
+        "labels": of.labels,
         "runner_id": 1,
         "runner_name": "rehearsal",
         "runner_group_id": 1,
