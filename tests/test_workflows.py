@@ -289,10 +289,10 @@ class TestBounds:
         assert "workflow_dispatch" in events
 
     def test_the_closing_job_waits_for_all(self) -> None:
-        """The job `ci` needs every other one, and runs also when one of them did not succeed."""
+        """The job `ci` needs every other one that checks, and runs also when one of them did not succeed."""
         jobs = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
 
-        assert set(jobs["ci"]["needs"]) == set(jobs) - {"ci"}
+        assert set(jobs["ci"]["needs"]) == set(jobs) - {"ci", "environments"}
         assert jobs["ci"]["if"].startswith("always() && ")
 
     def test_a_job_that_a_proposal_skips_may_be_skipped_then_and_no_other(self) -> None:
@@ -305,6 +305,14 @@ class TestBounds:
         assert conditional == dict.fromkeys(scope.of([], None).skips, "needs.scope.outputs.framework == 'true'")
         assert scope.of(None, None).skips == ()
 
+    @workflows
+    def test_every_job_names_its_machine_with_its_version(self, path: Path) -> None:
+        """`ubuntu-latest` becomes another system without a commit; a repository's own runner is for what trains."""
+        named = {job["runs-on"] for job in load(path)["jobs"].values()} - {"ubuntu-24.04"}
+
+        assert [said for said in named if not said.endswith("vars.TRAINING_RUNNER || 'ubuntu-24.04' }}")] == []
+        assert named == set() or path.name in {"report.yml", "release.yml", "drift.yml"}
+
     def test_no_commit_is_told_to_start_nothing(self) -> None:
         """The words that make GitHub skip workflows travel into a merge and cancel its release: nothing writes them."""
         words = re.compile(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]|^skip-checks: *true", re.MULTILINE)
@@ -313,6 +321,73 @@ class TestBounds:
         ]
 
         assert [path for path in places if path.suffix != ".pyc" and words.search(path.read_text())] == []
+
+
+class TestCaches:
+    """Who keeps packages, and who takes them."""
+
+    def set_up(self, path: Path) -> list[tuple[dict[str, Any], dict[str, str]]]:
+        """Each job of a workflow that sets up, with what it asks for."""
+        return [
+            (job, step.get("with", {}))
+            for job in load(path)["jobs"].values()
+            for step in job["steps"]
+            if step.get("uses") == "./.github/actions/setup"
+        ]
+
+    @workflows
+    def test_a_job_that_writes_takes_nothing_from_a_cache(self, path: Path) -> None:
+        """What uv downloads it checks by the lock's hashes, and trusts what its cache holds."""
+        readers = [job for job, asked in self.set_up(path) if "cache" in asked]
+
+        assert {level for job in readers for level in job["permissions"].values()} <= {"read"}
+
+    def test_main_alone_keeps_packages_for_all_who_read(self) -> None:
+        """One entry for each choice of groups, by ci.yml on the push to the default branch."""
+        asked = [each for path in WORKFLOWS for each in self.set_up(path)]
+        ((job, writer),) = [(job, given) for job, given in asked if given.get("cache") == "write"]
+        read = {given.get("groups", "") for _, given in asked if given.get("cache") == "read"}
+
+        assert job in load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"].values()
+        assert job["if"] == "github.event_name == 'push'"
+        assert triggers(ROOT / ".github" / "workflows" / "ci.yml")["push"]["branches"] == ["main"]
+        assert writer["groups"] == "${{ matrix.groups }}"
+        assert set(job["strategy"]["matrix"]["groups"]) == read
+
+
+class TestUv:
+    """The script that installs uv."""
+
+    SCRIPT = Path(".github", "actions", "setup", "uv.sh")
+
+    def install(self, root: Path, lock: str) -> subprocess.CompletedProcess[str]:
+        """Run it in a repository with that lock, where no uv is on PATH."""
+        (root / self.SCRIPT.parent).mkdir(parents=True)
+        shutil.copy(ROOT / self.SCRIPT, root / self.SCRIPT)
+        (root / "uv.lock").write_text(lock)
+        python = f"{Path(sys.base_prefix, 'bin')}:/usr/bin:/bin"
+        environment = {**os.environ, "PATH": python, "GITHUB_OUTPUT": ""}
+        command = [root / self.SCRIPT, root / "uv"]
+        return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+    def test_uv_is_the_one_of_the_lock(self, tmp_path: Path) -> None:
+        """The version of uv.lock, by the hashes that stand there."""
+        lock = (ROOT / "uv.lock").read_text()
+
+        done = self.install(tmp_path, lock)
+
+        assert done.returncode == 0, done.stderr
+        said = subprocess.run([tmp_path / "uv/bin/uv", "--version"], capture_output=True, text=True, check=True).stdout
+        (version,) = re.findall(r'^name = "uv"\nversion = "(.+)"$', lock, re.MULTILINE)
+        assert said.startswith(f"uv {version} ")
+
+    def test_a_uv_with_another_hash_is_not_installed(self, tmp_path: Path) -> None:
+        """Whatever the index gives."""
+        done = self.install(tmp_path, re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", (ROOT / "uv.lock").read_text()))
+
+        assert done.returncode == 1
+        assert "DO NOT MATCH THE HASHES" in done.stderr
+        assert not (tmp_path / "uv" / "bin").exists()
 
 
 class TestPackages:
