@@ -32,11 +32,12 @@ class Yard:
     desk: Desk
     outputs: Path
     scratch: Path
+    job: Forge | None = None
 
     @property
     def client(self) -> Forge:
-        """With the rights of the owner."""
-        return self.desk.client(tries=2)
+        """With the rights of the owner, or of a job."""
+        return self.job or self.desk.client(tries=2)
 
     @property
     def root(self) -> Path:

@@ -17,10 +17,12 @@ from ratchet.forge import Moved
 from ratchet.maintain import Deed, Git
 from rehearsal.forge import Event
 from rehearsal.forge import Forge as Server
+from rehearsal.forge.access import person
 from settle_example import LOCK, Place
 
 DEED = Deed("grace", "simpler, and safe", 900)
 WORKFLOW = "name: {0}\non:\n  workflow_dispatch:\njobs: {{}}\n"
+RIGHTS = {"actions": "write", "contents": "write", "pull_requests": "write", "statuses": "write"}
 FILES = {f".github/workflows/{name}.yml": WORKFLOW.format(name) for name in ("report", "ci")}
 
 
@@ -295,15 +297,30 @@ class TestAdopt:
         with pytest.raises(RatchetError, match="there is nothing to adopt"):
             maintain.adopt(place.forge, place.pull.number, DEED)
 
-    def test_a_token_that_may_bring_no_workflow_in_is_told(self, fork: Place) -> None:
-        """GitHub refuses a workflow's token; a person has to push the branch."""
-        fork.push({".github/workflows/report.yml": "name: report\n"})
-        job = fork.desk.job(contents="write", pull_requests="write", actions="write", statuses="write")
+    def test_a_workflow_that_it_brings_is_for_a_person(self, fork: Place) -> None:
+        """GitHub would refuse a workflow's token: the commands are told, and after them it is adopted as any is."""
+        fork.push({".github/workflows/report.yml": WORKFLOW.format("mine")})
+        job, branch = fork.desk.job(**RIGHTS), f"adopt/{fork.pull.number}-{fork.head[:12]}"
 
-        with pytest.raises(RatchetError, match="may not do this"):
+        with pytest.raises(RatchetError, match=r"changes .github/workflows/report.yml, and no workflow") as caught:
             maintain.adopt(job, fork.pull.number, DEED)
 
+        assert f"&& git push origin {fork.head}:refs/heads/{branch}" in str(caught.value)
+        assert (fork.desk.git.branch(branch), records(fork, "adoption")) == (None, [])
+        fork.desk.server.move(fork.desk.name, f"refs/heads/{branch}", fork.head, person("ada"))
+        maintain.adopt(job, fork.pull.number, DEED)
+        assert len(records(fork, "adoption")) == 1
+
+    def test_a_workflow_that_main_has_changed_is_for_a_person_too(self, fork: Place) -> None:
+        """The commit of the fork is older: its author, or a button, brings main's in."""
+        fork.desk.commit("main", {".github/workflows/ci.yml": WORKFLOW.format("newer")})
+
+        with pytest.raises(RatchetError, match=r"has older .github/workflows/ci.yml than main.*\n.*Update branch"):
+            maintain.adopt(fork.desk.job(**RIGHTS), fork.pull.number, DEED)
+
         assert records(fork, "adoption") == []
+        maintain.adopt(fork.forge, fork.pull.number, DEED)  # with the token of a person, who may
+        assert len(records(fork, "adoption")) == 1
 
 
 def _parent(place: Place) -> str:
@@ -422,11 +439,27 @@ class TestRefresh:
     def test_a_workflows_token_is_enough(self, place: Place, tmp_path: Path) -> None:
         """It goes along in a header, and stands in no argument that others on the machine can read."""
         place.desk.commit("main", {"docs.md": "# Docs\n"})
-        job = place.desk.job(contents="write", pull_requests="write", actions="write", statuses="write")
+        job = place.desk.job(**RIGHTS)
 
         maintain.refresh(job, place.pull.number, DEED, clone(place, tmp_path / "root"))
 
         assert place.desk.git.read(place.head, "docs.md") == b"# Docs\n"
+
+    def test_a_workflow_that_main_has_changed_is_for_a_person(self, place: Place, tmp_path: Path) -> None:
+        """GitHub would refuse the push; a branch's own workflow is no hindrance, for it is there already."""
+        place.push({".github/workflows/report.yml": WORKFLOW.format("mine")})
+        place.desk.commit("main", {"docs.md": "# Docs\n"})
+        root, job = clone(place, tmp_path / "root"), place.desk.job(**RIGHTS)
+        maintain.refresh(job, place.pull.number, DEED, root)
+        before = place.head
+        place.desk.commit("main", {".github/workflows/ci.yml": WORKFLOW.format("newer")})
+
+        with pytest.raises(RatchetError, match=r"main has changed .github/workflows/ci.yml.*\npress \*Update branch\*"):
+            maintain.refresh(job, place.pull.number, DEED, root)
+
+        assert (place.head, len(records(place, "refresh"))) == (before, 1)
+        maintain.refresh(place.forge, place.pull.number, Deed("grace", "again", 901), root)  # with a person's token
+        assert place.desk.git.read(place.head, ".github/workflows/ci.yml") == WORKFLOW.format("newer").encode()
 
     def test_a_token_that_only_reads_pushes_nothing(self, place: Place, tmp_path: Path) -> None:
         """Git's own reason, in one line."""

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("outputs")
 
 IMAGE = f"ghcr.io/ada/flights@sha256:{'1' * 64}"
 WORKFLOW = "name: {0}\non:\n  workflow_dispatch:\njobs: {{}}\n"
+RIGHTS = {"actions": "write", "contents": "write", "pull_requests": "write", "statuses": "read"}
 WORKFLOWS = {f".github/workflows/{name}.yml": WORKFLOW.format(name) for name in ("report", "ci")}
 
 
@@ -120,6 +121,21 @@ class TestPublish:
         assert merged.desk.git.commit(main).parents == (found.sha,)
         assert merged.desk.git.read(main, "dvc.lock") == text
         assert merged.records()[-1]["sha"] == main
+
+    def test_a_commit_whose_workflows_are_not_mains_any_more_is_refused(self, merged: Yard, built: Built) -> None:
+        """GitHub lets no workflow make a release there: a new run ships, and the refusal says how to start one."""
+        merged.judged("good")
+        merged.candidate()
+        merged.desk.commit("main", {".github/workflows/ci.yml": "name: newer\n"})
+        merged.job = merged.desk.job(**RIGHTS)
+
+        with pytest.raises(refusal.Refused, match=r"ci.yml.*\npress Actions → release → Run workflow") as caught:
+            merged.publish(built)
+
+        assert caught.value.refusal.cause == "main has changed a workflow meanwhile"
+        assert [found.tag for found in merged.desk.server.releases(merged.desk.name)] == ["model-v1"]
+        merged.checkout()
+        assert merged.release(built)[0] == "released model-v2: Promote: as it was found."
 
     def test_a_second_time_changes_nothing(self, merged: Yard, built: Built) -> None:
         """The same run in another attempt, or another one."""
@@ -347,6 +363,18 @@ class TestRejudge:
         assert merged.client.commit(pull.head_sha).files == ()
         assert "#12" in pull.body
         assert merged.tags() == ["model-v1"]
+
+    def test_it_begins_at_a_commit_that_has_mains_workflows(self, merged: Yard) -> None:
+        """GitHub lets no workflow make a branch at another."""
+        self.lost(merged)
+        merged.candidate()
+        merged.desk.commit("main", {".github/workflows/ci.yml": "name: newer\n"})
+        merged.job = merged.desk.job(**RIGHTS)
+
+        with pytest.raises(refusal.Refused, match="main has changed a workflow meanwhile"):
+            merged.publish()
+
+        assert merged.desk.git.branch(f"rejudge-{lock.digest_of(merged.root)[:12]}") is None
 
     @pytest.mark.parametrize(
         ("method", "path"), [("POST", "/git/commits"), ("POST", "/pulls"), ("POST", "/dispatches")]

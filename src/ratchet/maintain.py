@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ratchet import comment, ledger, settle
+from ratchet import comment, ledger, settle, workflows
 from ratchet.errors import RatchetError
 from ratchet.place import LOCK
 
@@ -72,23 +72,18 @@ def adopt(forge: Forge, number: int, deed: Deed) -> str:
     """Take a fork's commit as a branch of this repository, where it is trained and judged like any other.
 
     Raises:
-        RatchetError: It is no fork's, or GitHub lets no token bring such files in.
+        RatchetError: It is no fork's, or brings in workflow files, which this token may not.
     """
     pull = _open(forge, number)
     if not pull.is_fork:
         raise RatchetError(f"pull request {number}: is a branch of this repository already; there is nothing to adopt")
-    from ratchet.forge import ApiError
-
     branch = f"adopt/{number}-{pull.head_sha[:12]}"
     adopted = next(iter(forge.pulls_of(forge.repository, branch)), None)
     if adopted is not None and adopted.head_sha != pull.head_sha:  # and has the judged lock since
         return f"pull request {number} is adopted already as {adopted.number}, branch {branch}"
-    try:
+    if forge.branch(branch) != pull.head_sha:  # or a person has pushed it
+        _may_adopt(forge, pull, branch)
         forge.create_branch(branch, pull.head_sha)
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        raise RatchetError(f"pull request {number}: {error}\n{_WORKFLOWS}") from error
     body = f"Adopts pull request #{number}, commit {pull.head_sha}: its model is trained and judged here."
     new = forge.create_pull(pull.title, branch, pull.base_branch, body)
     ledger.Ledger(forge).append(
@@ -120,7 +115,8 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
         root: A clone with the whole history; its working tree is not touched.
 
     Raises:
-        RatchetError: The branch is a fork's, or files other than dvc.lock are in conflict.
+        RatchetError: The branch is a fork's, files other than dvc.lock are in conflict, or main has changed a workflow,
+            which this token may not push.
     """
     pull = _open(forge, number)
     if pull.is_fork:
@@ -132,6 +128,13 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
         have_judged(forge, pull.head_branch, forge.statuses(pull.head_sha))  # a refresh may have broken after its push
         return f"pull request {number} has all of {pull.base_branch} already"
     merged = git.merge(pull.head_sha, base, f"Merge {pull.base_branch} into {pull.head_branch}")
+    changed = git.changed(pull.head_sha, merged, workflows.FOLDER) if workflows.are_bound(forge) else []
+    if changed:
+        raise RatchetError(
+            f"pull request {number}: {pull.base_branch} has changed {_some(changed)}, and no workflow may push that\n"
+            f"press *Update branch* in the pull request; where it is not offered, merge {pull.base_branch} by hand, "
+            f"with its {LOCK}, and push"
+        )
     git.run("push", "--quiet", git.url, f"{merged}:refs/heads/{pull.head_branch}")
     ledger.Ledger(forge).append(
         ledger.record(
@@ -179,13 +182,16 @@ class Git:
         """
         done = self._done(arguments, variables)
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RatchetError(f"git {arguments[0]}: {last}" + (f"\n{_WORKFLOWS}" if "workflow" in last else ""))
+            raise RatchetError(f"git {arguments[0]}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
         return done.stdout.strip()
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` has all that `old` has."""
         return self._done(["merge-base", "--is-ancestor", old, new], {}).returncode == 0
+
+    def changed(self, old: str, new: str, folder: str) -> list[str]:
+        """The files of a folder in which two commits differ."""
+        return self.run("diff", "--name-only", "--no-renames", old, new, "--", folder).splitlines()
 
     def merge(self, ours: str, theirs: str, message: str) -> str:
         """The merge commit of two commits, with the dvc.lock of `theirs`.
@@ -251,9 +257,31 @@ def _held(forge: Forge, book: ledger.Ledger, pull: Pull, description: str) -> di
 _ONLY = "only a safe hold or a change of the judge can be accepted"
 
 
-_WORKFLOWS = (
-    "if it brings new files into .github/workflows, no token of a workflow may: a person has to push the branch"
-)
+def _may_adopt(forge: Forge, pull: Pull, branch: str) -> None:
+    """Make sure that GitHub lets this token make a branch of a fork's commit.
+
+    Raises:
+        RatchetError: The commit has other workflow files than main.
+    """
+    files = workflows.refused(forge, pull.head_sha)
+    if not files:
+        return
+    base = forge.compare(forge.default_branch, pull.head_sha).merge_base
+    own = workflows.brought(forge, base, pull.head_sha)
+    if own:
+        raise RatchetError(
+            f"pull request {pull.number}: changes {_some(own)}, and no workflow may make a branch of that\n"
+            "read it, for on a branch here it runs with the rights that it names; push the branch, and adopt again:\n"
+            f"git fetch origin pull/{pull.number}/head && git push origin {pull.head_sha}:refs/heads/{branch}"
+        )
+    raise RatchetError(
+        f"pull request {pull.number}: has older {_some(files)} than {forge.default_branch}, and no workflow may make a "
+        f"branch of that\npress *Update branch* in it, or let its author merge {forge.default_branch}; then adopt again"
+    )
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def have_judged(forge: Forge, branch: str, judged: Collection[str] = ()) -> None:

@@ -235,7 +235,7 @@ def test_each_gate_is_dispatched_once_also_when_the_second_dispatch_fails(
 # --- the same again
 
 
-@pytest.mark.parametrize("path", ["params.yaml", "dvc.lock"])
+@pytest.mark.parametrize("path", ["params.yaml", "dvc.lock", ".github/workflows/ci.yml"])
 def test_a_run_whose_main_is_no_more_is_not_answered(yard: Desk, job: Forge, tmp_path: Path, path: str) -> None:
     """Such as the re-run of one that broke off, after its pull request was merged."""
     given = folder(yard, tmp_path)

@@ -90,11 +90,16 @@ def release(folder: Path, image: str | None, bento: str | None, built: Path | No
     from ratchet import maintain
     from ratchet.forge import Forge
     from ratchet.release.publish import Built, publish
+    from ratchet.release.refusal import Refused
 
     forge, run = Forge.from_environment(), root.run_number()
     deed = maintain.Deed(root.actor(forge), "", run)
-    for told in publish(forge, folder, Built(image or None, bento or None, built), deed):
-        click.echo(told)
+    try:
+        done = publish(forge, folder, Built(image or None, bento or None, built), deed)
+    except Refused as error:
+        error.refusal.write(folder)
+        raise
+    click.echo("\n".join(done))
 
 
 @click.command(epilog="\b\nExample: ratchet refuse build/candidate --job candidate=failure")

@@ -19,12 +19,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ratchet import files, ledger, maintain
+from ratchet import files, ledger, maintain, workflows
 from ratchet.errors import RatchetError
 from ratchet.place import is_lock_child
 from ratchet.release import published
 from ratchet.release.candidate import CARD, FOLDER, LOCK, VERDICT, Candidate, behind
 from ratchet.release.published import BUNDLE, FACTS, LARGEST_BUNDLE, ORIGIN, PREFIX, REJUDGES
+from ratchet.release.refusal import Refusal, Refused
 
 if TYPE_CHECKING:
     from ratchet.forge import Forge, Release
@@ -64,6 +65,7 @@ def publish(forge: Forge, folder: Path, built: Built, deed: Deed, root: Path = P
         What was done, one sentence each.
 
     Raises:
+        Refused: Main has changed a workflow since it was at the candidate's commit.
         RatchetError: The candidate's files are not those it names, or GitHub refuses.
     """
     found = Candidate.read(folder)
@@ -144,8 +146,8 @@ def refresh(forge: Forge, deed: Deed, root: Path = Path()) -> list[str]:
             )
         except ApiError:
             raise
-        except RatchetError as error:  # files in conflict are for a person
-            said.append(f"pull request {number} is not refreshed: {str(error).splitlines()[0]}")
+        except RatchetError as error:  # files in conflict, or workflows that main has changed, are for a person
+            said.append(f"pull request {number} is not refreshed: {': '.join(str(error).splitlines())}")
     return said
 
 
@@ -161,6 +163,7 @@ def rejudge(forge: Forge, found: Candidate, deed: Deed, root: Path = Path()) -> 
     branch = rejudged(found.lock_digest)
     main = forge.branch(forge.default_branch)
     if forge.branch(branch) is None:
+        _may_write(forge, found)
         forge.create_branch(branch, found.sha)
     at = str(forge.branch(branch))
     if at in {found.sha, main}:
@@ -177,6 +180,27 @@ def rejudged(lock_digest: str) -> str:
     return f"{REJUDGES}{lock_digest[:12]}"
 
 
+def _may_write(forge: Forge, found: Candidate) -> None:
+    """Make sure that GitHub lets this token make a release, or a branch, at the candidate's commit.
+
+    Raises:
+        Refused: The commit has other workflow files than main, which has moved on.
+    """
+    differ = workflows.refused(forge, found.sha)
+    if differ:
+        main = forge.default_branch
+        raise Refused(
+            Refusal(
+                cause=f"{main} has changed a workflow meanwhile",
+                expected=f"the workflow files of {main}, or GitHub lets no workflow write at this commit",
+                found=f"others: {', '.join(differ)}",
+                where=f"commit {found.sha[:12]}",
+                remedy=f"press Actions → release → Run workflow: it begins at {main}'s newest commit, while a re-run "
+                "of the failed job stays with this one",
+            )
+        )
+
+
 # --- the steps -------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +212,7 @@ def _ship(forge: Forge, found: Candidate, folder: Path, built: Built) -> str:
         if model != found.model_digest:
             raise RatchetError(f"release {found.tag}: holds another model\nit was made meanwhile: dispatch release.yml")
         return f"{found.tag} is published already"
+    _may_write(forge, found)
     _check(folder / FOLDER, found.model_digest)
     text = files.read_bytes(folder / LOCK)
     sha = found.sha if text is None else _with_lock(forge, found.sha, text)

@@ -89,7 +89,7 @@ def _refusal(folder: Path, job: str) -> Refusal:
         "that it succeeds",
         "an error, which its log tells",
         f"release.yml, job {job}",
-        "see to what the log says, then dispatch release.yml: it finishes what is half done",
+        "see to what the log says, then press Actions → release → Run workflow: it finishes what is half done",
     )
 
 

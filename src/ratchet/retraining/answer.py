@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ratchet import ledger, maintain
+from ratchet import ledger, maintain, workflows
 from ratchet.errors import RatchetError
 from ratchet.retraining import words
 from ratchet.retraining.inquiry import Inquiry
@@ -74,6 +74,8 @@ def _over(forge: Forge, listing: ledger.Listing, found: Inquiry) -> str | None:
         return "it was answered"
     main = forge.default_branch
     changed = [path for path in (PARAMS, LOCK) if forge.file(main, path) != forge.file(found.sha, path)]
+    if found.action == "pull request":
+        changed += workflows.refused(forge, found.sha)  # no branch can be made of that commit any more
     return f"{main} has another {' and '.join(changed)} since it was checked" if changed else None
 
 
