@@ -57,6 +57,7 @@ lint: install ## Format check, lint, strict types; the workflows and the image, 
 	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(RUN) check-jsonschema --quiet --schemafile .github/dependabot.schema.json .github/dependabot.yml
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.compose-spec .github/scan/compose.yaml
 	@git ls-files -z '*.sh' .ci/run | xargs -0 $(RUN) shellcheck
 
 bench: install repro ## Measure the figures that the README quotes

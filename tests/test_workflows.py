@@ -22,6 +22,7 @@ from ratchet.cli import cli
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+SCAN = ROOT / ".github" / "scan" / "compose.yaml"
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 # Branch protection waits for what these say, so they answer for every pull request.
@@ -113,8 +114,9 @@ class TestLinters:
             (["--builtin-schema", "vendor.github-actions"], ACTIONS),
             (["--builtin-schema", "vendor.dependabot"], [DEPENDABOT]),
             (["--schemafile", ".github/dependabot.schema.json"], [DEPENDABOT]),
+            (["--builtin-schema", "vendor.compose-spec"], [SCAN]),
         ],
-        ids=["workflows", "actions", "dependabot", "ecosystems"],
+        ids=["workflows", "actions", "dependabot", "ecosystems", "compose"],
     )
     def test_every_file_fits_its_schema(self, schema: list[str], paths: list[Path]) -> None:
         """SchemaStore's, and ours of what Dependabot refuses in one ecosystem and takes in another."""
@@ -180,6 +182,26 @@ class TestThirdParties:
                 r"\./\.github/actions/\w+|[\w-]+/[\w-]+(/\w+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+", reference
             )
 
+    def test_what_scans_is_pinned_and_sees_the_image_alone(self) -> None:
+        """By digest; nothing but the archive is mounted, and what needs no network has none."""
+        services = yaml.safe_load(SCAN.read_text())["services"]
+
+        assert {each["image"].partition("@sha256:")[2][:8] for each in services.values()} == {"62b1e65e"}
+        assert {tuple(each["volumes"]) for each in services.values()} == {("../../build/scan:/scan:ro",)}
+        assert [name for name, each in services.items() if each.get("network_mode") != "none"] == ["vulnerabilities"]
+
+    def test_beside_a_token_that_writes_packages_nothing_is_pulled_by_a_tag(self) -> None:
+        """The builder is pinned by digest, and what scans is in a job that reads."""
+        jobs = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
+        (name,) = [name for name, job in jobs.items() if job["permissions"].get("packages") == "write"]
+        (options,) = [
+            step["with"]["driver-opts"] for step in jobs[name]["steps"] if "setup-buildx" in step.get("uses", "")
+        ]
+
+        assert re.fullmatch(r"image=moby/buildkit:v[\d.]+@sha256:[0-9a-f]{64}", options)
+        assert not any("scan/compose" in step.get("run", "") for step in jobs[name]["steps"])
+        assert set(jobs["scan"]["permissions"].values()) == {"read"}
+
     def test_an_action_has_one_version(self) -> None:
         """Two files never run two versions of the same action."""
         pins = {reference for path in [*WORKFLOWS, *ACTIONS] for reference in uses(path) if "@" in reference}
@@ -204,6 +226,7 @@ class TestThirdParties:
             ("uv", "/"),
             ("npm", "/rehearsal"),
             ("docker-compose", "/deploy"),
+            ("docker-compose", "/.github/scan"),
         }
         assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
 
@@ -472,11 +495,11 @@ class TestRelease:
 
         assert upload["retention-days"] == 1
 
-    def test_the_registry_is_named_once(self) -> None:
-        """The image is called after the registry that the job has logged in to."""
+    def test_the_registry_is_the_one_that_is_logged_in_to(self) -> None:
+        """The image is called after it, where it is pushed and where it is taken from."""
         text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
 
-        assert text.count("ghcr.io") == 1
+        assert text.count("vars.IMAGE_REGISTRY || 'ghcr.io'") == text.count("ghcr.io") == 2
         assert "      IMAGE_REGISTRY: ${{ vars.IMAGE_REGISTRY || 'ghcr.io' }}" in text
         assert "registry: ${{ env.IMAGE_REGISTRY }}" in text
 

@@ -55,8 +55,9 @@ def docker(programs: Path) -> Path:
     It works outside the runner, too, where REHEARSAL_REGISTRY names the registry.
     """
     programs.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(FOLDER / "docker.py", programs / "docker.py")
-    words = [sys.executable, "-ESs", str(programs / "docker.py")]
+    for name in ("docker.py", "spdx.py"):
+        shutil.copyfile(FOLDER / name, programs / name)
+    words = [sys.executable, "-Es", str(programs / "docker.py")]
     program = programs / "docker"
     start = f'export REHEARSAL_ROOT={shlex.quote(str(ROOT))}\nexec {shlex.join(words)} "$@"\n'
     program.write_text(f"#!/bin/sh\n{start}", encoding="utf-8")

@@ -14,9 +14,9 @@ from ratchet import files
 from rehearsal.desk import Desk
 
 GREEN = {"model-gate": "success", "ci-gate": "success"}
-SHIPPING = ("candidate", "image", "attest", "publish", "refuse")
+SHIPPING = ("candidate", "image", "scan", "attest", "publish", "refuse")
 ALL = {**dict.fromkeys(SHIPPING, "success"), "registry": "skipped"}
-UNSHIPPED = {"image": "skipped", "attest": "skipped"}
+UNSHIPPED = {"image": "skipped", "scan": "skipped", "attest": "skipped"}
 NOTHING = {**ALL, **UNSHIPPED, "publish": "skipped"}
 
 

@@ -58,6 +58,9 @@ class TestMachines:
         desk.push({"a": "1"}, "theirs", to="bob/flights")
         desk.pull("bob:theirs")
         desk.token = owner
+        (held,) = desk.runs("toy")
+
+        desk.api("POST", f"actions/runs/{held.id}/approve")
 
         assert self.labels(desk) == ["ubuntu-24.04"]
 

@@ -1,18 +1,26 @@
-"""Stand-in for the docker command: what `ratchet smoke` uses of it, on the registry at a desk.
+"""Stand-in for the docker command: what `ratchet smoke` and release.yml use of it, on the registry at a desk.
 
 run --detach, port, logs, inspect --format '{{.State.Running}}', rm --force. What it starts is a process of this
 machine, see rehearsal/registry.py: an image's root is always read-only, /tmp is not, and its user has no capability.
+
+pull, save, compose run: the archive holds the image's name alone, for Trivy that lists what is in it. What is known
+against the image it is not asked, since that database is on the network: what it would look for is written down.
 """
 
 import argparse
+import itertools
 import json
 import os
+import re
 import secrets
 import signal
 import sys
 from pathlib import Path
 
 sys.path[:0] = [os.environ["REHEARSAL_ROOT"], str(Path(os.environ["REHEARSAL_ROOT"], "src"))]
+
+import spdx  # noqa: E402
+import yaml  # noqa: E402
 
 from ratchet.errors import RatchetError  # noqa: E402
 from rehearsal.ports import free_port  # noqa: E402
@@ -24,11 +32,11 @@ def main() -> int:
     given = arguments().parse_args()
     registry = Registry.from_environment()
     place = registry.folder / "containers"
+    verbs = {"run": run, "port": port, "logs": logs, "inspect": inspect, "rm": remove}
+    verbs |= {"pull": save, "save": save, "compose": compose}
     try:
-        return {"run": run, "port": port, "logs": logs, "inspect": inspect, "rm": remove}[given.verb](
-            given, registry, place
-        )
-    except (RatchetError, FileNotFoundError) as error:
+        return verbs[given.verb](given, registry, place)
+    except (RatchetError, OSError) as error:
         print(f"docker: {error}", file=sys.stderr)
         return 125
 
@@ -43,6 +51,7 @@ def arguments() -> argparse.ArgumentParser:
     for option in ("--tmpfs", "--cap-drop", "--security-opt", "--env", "--publish", "--memory", "--cpus"):
         one.add_argument(option, action="append", default=[])
     one.add_argument("image")
+    scanning(verbs)
     for name in ("port", "logs", "inspect", "rm"):
         verb = verbs.add_parser(name)
         if name == "logs":
@@ -55,6 +64,20 @@ def arguments() -> argparse.ArgumentParser:
         if name == "port":
             verb.add_argument("inside")
     return parser
+
+
+def scanning(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The part by which an image is looked into."""
+    pulled = verbs.add_parser("pull")
+    pulled.add_argument("--quiet", action="store_true", required=True)
+    pulled.add_argument("image")
+    verbs.add_parser("save").add_argument("image")
+    one = verbs.add_parser("compose")
+    one.add_argument("--file", type=Path, required=True)
+    one.add_argument("run", choices=["run"])
+    for switch in ("--rm", "--no-TTY"):
+        one.add_argument(switch, action="store_true", required=True)
+    one.add_argument("service")
 
 
 def run(given: argparse.Namespace, registry: Registry, place: Path) -> int:
@@ -106,6 +129,38 @@ def remove(given: argparse.Namespace, _: Registry, place: Path) -> int:
         (place / f"{given.container}.{ending}").unlink()
     print(given.container)
     return 0
+
+
+def save(given: argparse.Namespace, registry: Registry, _: Path) -> int:
+    """An archive of an image, as far as its name; what a pull prints, too."""
+    registry.digest(given.image)
+    print(given.image)
+    return 0
+
+
+def compose(given: argparse.Namespace, registry: Registry, _: Path) -> int:
+    """Run a service that is Trivy on an archive."""
+    service = yaml.safe_load(given.file.read_text())["services"][given.service]
+    if not re.fullmatch(r"ghcr\.io/aquasecurity/trivy:[\d.]+@sha256:[0-9a-f]{64}", service["image"]):
+        raise RatchetError(f"{given.file}: {given.service}: only Trivy is rehearsed, pinned by its digest")
+    verb, *words = service["command"]
+    options = {word: after for word, after in itertools.pairwise([*words, ""]) if word.startswith("--")}
+    inside = Path(options.pop("--input"))
+    (outside,) = [source for source, target, *_ in mounted(service) if inside.is_relative_to(target)]
+    image = Path(given.file.parent, outside, inside.name).read_text().strip()
+    if verb == "image" and options == {"--format": "spdx-json", "--quiet": ""}:
+        print(json.dumps(spdx.listed(image, registry.root(image), registry.kind(image)), indent=2, sort_keys=True))
+        return 0
+    note = registry.folder / "scans" / f"{registry.digest(image).removeprefix('sha256:')}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(options) + "\n")
+    print(f"::notice::{image} was not scanned: in a rehearsal there is no database of vulnerabilities")
+    return 0
+
+
+def mounted(service: dict) -> list[list[str]]:
+    """Folder outside, folder inside, mode."""
+    return [volume.split(":") for volume in service["volumes"]]
 
 
 def read(place: Path, name: str) -> dict:

@@ -12,6 +12,8 @@ PROVENANCE, SBOM = "https://slsa.dev/provenance/v1", "https://spdx.dev/Document/
 
 def main() -> None:
     """Write the statement beside the image it is about."""
+    if json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text())["repository"]["private"]:
+        runtime.fail("Failed to persist attestation: Feature not available for this private repository")
     name, digest = runtime.given("subject-name"), runtime.given("subject-digest")
     with runtime.registry() as registry:
         registry.digest(f"{name}@{digest}")

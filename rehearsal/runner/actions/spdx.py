@@ -1,33 +1,19 @@
-"""Stand-in for anchore/sbom-action: Debian's packages by dpkg's own list, Python's by their metadata.
+"""What is in an image, as SPDX: Debian's packages by dpkg's own list, Python's by their metadata.
 
 Of a Bento that no image was built of, the packages that it locks.
 """
 
 import hashlib
-import json
 import re
 from email.parser import HeaderParser
 from pathlib import Path
 
-import runtime
-
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
 
 
-def main() -> None:
-    """Look into the image, and write what is there."""
-    if runtime.given("format") != "spdx-json":
-        runtime.fail("only the format spdx-json is rehearsed")
-    if runtime.is_on("upload-artifact"):
-        runtime.fail("upload-artifact: is not rehearsed; set it to false, and upload the file")
-    image = runtime.given("image")
-    with runtime.registry() as registry:
-        root, kind = registry.root(image), registry.kind(image)
-    found = sorted({*debian(root), *python(root)} if kind == "image" else {*locked(root)})
-    path = Path(runtime.given("output-file") or "sbom.spdx.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document(image, found), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{path}: {len(found)} packages in the {kind} {image}")
+def listed(image: str, root: Path, kind: str) -> dict:
+    """The document of an image, or of a Bento that none was built of."""
+    return document(image, sorted({*debian(root), *python(root)} if kind == "image" else {*locked(root)}))
 
 
 def debian(root: Path) -> list[tuple[str, str, str]]:
@@ -84,7 +70,3 @@ def document(image: str, found: list[tuple[str, str, str]]) -> dict:
         "packages": packages,
         "relationships": related,
     }
-
-
-if __name__ == "__main__":
-    main()
