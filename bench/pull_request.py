@@ -414,8 +414,8 @@ def notes(mine: Turns, theirs: Turns | None, cold: str) -> str:
     told = [f"The comment begins, for {kind}: {mine[kind][0].headline}" for kind in KINDS]
     told += [
         "Rows are medians, so a column need not sum to its total.",
-        "Ours: each of the three jobs makes a new environment with uv from a filled cache, which on GitHub setup-uv"
-        " has to fetch first. The run of verdict.yml that creates the comment goes on beside report.yml, on"
+        "Ours: each of the three jobs makes a new environment with uv from a filled cache, which on GitHub"
+        " comes from main's. The run of verdict.yml that creates the comment goes on beside report.yml, on"
         " the same cores; ci.yml is left out, since on GitHub it has machines of its own.",
         "Ours does what the recipe does not: it scores the champion on the same rows, checks the evidence, judges it in"
         " a run of its own, makes report and card, keeps the record, commits dvc.lock, and sets the status.",
@@ -427,7 +427,7 @@ def notes(mine: Turns, theirs: Turns | None, cold: str) -> str:
     if theirs:
         told += [
             f"The recipe: pip {ensurepip.version()}, with what its cache kept of the run before, installs the locked"
-            " packages of the pipeline; our jobs also install those for serving, monitoring and development. The"
+            " packages of the pipeline, as our jobs do. The"
             f" README's recipe keeps no cache between runs; {cold}.",
             "The recipe leaves out the README's plots; its DVC remote is a folder, not S3; its setup-python makes an"
             " environment, while GitHub's finds a Python that is there.",

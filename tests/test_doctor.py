@@ -240,7 +240,7 @@ def test_a_private_repository_is_told_what_needs_a_plan() -> None:
     found = checks(facts(settings=settings(private=True)))
 
     assert found["plan"].outcome == "unknown"
-    assert "attestations, rulesets and environments with approval need a paid plan" in found["plan"].sentence
+    assert "rulesets need Pro or Team, required reviewers and attestations Enterprise" in found["plan"].sentence
     assert "schedules" not in found
 
 

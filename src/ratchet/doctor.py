@@ -293,7 +293,7 @@ def _listening(facts: Facts) -> Iterator[Check]:
 
 def _plan(facts: Facts) -> Iterator[Check]:
     if facts.is_private:
-        said = "private: attestations, rulesets and environments with approval need a paid plan; the rest works without"
+        said = "private: rulesets need Pro or Team, required reviewers and attestations Enterprise; all else works"
         click = "github.com/settings/billing, or Settings → General → Danger Zone → Change visibility"
         yield Check("plan", "unknown", said, click, _asked(facts.settings))
     else:
@@ -322,7 +322,7 @@ def _approval(facts: Facts) -> Iterator[Check]:
     where, answer = f"Settings → Environments → {PRODUCTION} → Required reviewers", facts.production
     asks_nobody = f"nobody is asked before a model comes to {PRODUCTION}"
     if facts.is_private and not _reviewers(answer):
-        said = f"{asks_nobody}; in a private repository that needs a paid plan"
+        said = f"{asks_nobody}; in a private repository that needs GitHub Enterprise"
         yield Check("approval", "unknown", said, where, _asked(answer))
     elif answer.status == 404:
         click = f"Settings → Environments → New environment → {PRODUCTION}, and there Required reviewers"
