@@ -395,7 +395,7 @@ class TestRefresh:
     def test_what_broke_after_the_push_is_finished_by_a_second_time(
         self, place: Place, events: list[Event], tmp_path: Path
     ) -> None:
-        """A push by a workflow starts nothing: without the dispatch the new head would never be judged."""
+        """What a workflow's push starts waits for a person: without the dispatch the new head would not be judged."""
         place.desk.commit("main", {"docs.md": "# Docs\n"})
         root = clone(place, tmp_path / "root")
         place.desk.fails("POST", r"/git/(trees|refs)", 502, times=99)

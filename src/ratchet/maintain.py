@@ -285,7 +285,7 @@ def _some(paths: Sequence[str]) -> str:
 
 
 def have_judged(forge: Forge, branch: str, judged: Collection[str] = ()) -> None:
-    """Have a branch judged that a workflow has pushed: the push starts nothing, a dispatch does.
+    """Have a branch judged that a workflow has pushed: what the push starts waits for a person, a dispatch does not.
 
     Args:
         forge: With a token that writes.

@@ -3,7 +3,7 @@
     1  records, proofs/        the retraining that was tried, as a look at its holdout
     2  branch retrain/PERIOD   params.yaml and dvc.lock on top of the main that was checked
     3  the pull request        labels, reviewers; those of earlier periods are closed with a link to it
-    4  report.yml, ci.yml      dispatched, for a push by a workflow starts nothing
+    4  report.yml, ci.yml      dispatched, for what a workflow's push starts waits for a person
     5  records, checks/        the check: from here on there is nothing left to do
 
 A run that ends anywhere between is finished when it is run again.
