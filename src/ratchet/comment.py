@@ -1,6 +1,7 @@
 """The one comment on a pull request: what came out, what to do next, and the evidence, folded.
 
 A run that has begun:            `comment.pending(facts)`
+A run that is held for approval: `comment.held(facts)`
 A run that was judged, or why it could not be:
                                  `comment.render(judgement, look, history, acceptance, links)`
 A run that ended without a word: `comment.error(facts, "The run was cancelled.")`
@@ -99,6 +100,14 @@ def pending(facts: Facts) -> str:
     commit = Code(facts.head_sha[:_SHA])
     step = ("The verdict on commit ", commit, " will stand here in a few minutes.", *_watch(facts.links))
     return _rendered(_top("busy", sentence, "Nothing to do.", step), _earlier(facts.history, facts.head_sha))
+
+
+def held(facts: Facts) -> str:
+    """A run waits for approval, as a first-time author's does."""
+    sentence = "Waiting: a maintainer has to approve the run before the proposed model is made and judged."
+    step = ("The verdict on commit ", Code(facts.head_sha[:_SHA]), " will stand here after that.", *_watch(facts.links))
+    top = _top("wait", sentence, "Next: a maintainer approves the run.", step)
+    return _rendered(top, _earlier(facts.history, facts.head_sha))
 
 
 def error(facts: Facts, reason: str) -> str:

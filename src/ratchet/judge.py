@@ -152,8 +152,8 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
         cache: Where environments of bundles are kept.
 
     Returns:
-        The judgement; None when the run belongs to no open pull request whose head is still the commit it saw, or
-        ended (cancelled, out of time) in a way that says nothing about the proposal.
+        The judgement; None when the run does not count for an open pull request, or ended (cancelled, out of time,
+        held) in a way that says nothing about the proposal.
 
     Raises:
         RatchetError: The run is not one of report.yml, or GitHub does not answer.
@@ -161,8 +161,9 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
     run = forge.run(run_id)
     if run.path != REPORT or run.attempt != attempt:
         raise RatchetError(f"run {run_id}: is attempt {run.attempt} of {run.path}, not {attempt} of {REPORT}")
-    place = find(forge, run.head_repository or "", run.head_branch or "", run.head_sha, Path(REPORT).name)
-    if place is None or run.conclusion not in {"success", "failure"}:
+    place = find(forge, run)
+    counts = place is not None and place.has_say and place.run.id == run.id
+    if place is None or not counts or run.conclusion not in {"success", "failure"}:
         return None
     proposal = _proposal(forge, place.pull, run)
     try:

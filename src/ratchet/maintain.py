@@ -60,8 +60,7 @@ def accept(forge: Forge, number: int, deed: Deed) -> str:
         **held,
     )
     book.append(record)
-    green = settle.accepted(pull.head_sha, record, status.url)
-    settle.conclude(forge, {"statuses": [green], "inherits": None})
+    settle.conclude(forge, settle.accepted(pull.head_sha, record, status.url))
     body = forge.marked_comment(number, comment.MARKER)
     if body is not None:
         forge.upsert_comment(number, comment.MARKER, comment.accepted(body, record))

@@ -1,54 +1,105 @@
-"""Where a pull request stands: whether its head is still the commit that a run saw, as far as it matters."""
+"""Where a pull request stands: its head, and the run of a workflow that counts for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ratchet import runs
+
 if TYPE_CHECKING:
-    from ratchet.forge import Commit, Forge, Pull
+    from ratchet.forge import Commit, Forge, Pull, Run
 
 LOCK = "dvc.lock"
+EVENTS = {"pull_request", "workflow_dispatch"}
+"""What sets off the runs that say something of a pull request."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A pull request and its head.
+    """A pull request, and what a workflow says of it.
 
     Attributes:
-        pull: The pull request.
-        is_lock_child: The head is the commit in question with nothing but another dvc.lock on top.
+        pull: It.
+        run: The run that counts: for the head, or for the commit below one that only brings dvc.lock.
+        has_say: A job of it has begun.
     """
 
     pull: Pull
-    is_lock_child: bool
+    run: Run
+    has_say: bool
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """The commits whose gate the run sets: its own first, the head last."""
+        return tuple(dict.fromkeys((self.run.head_sha, self.pull.head_sha)))
+
+    @property
+    def is_lock_child(self) -> bool:
+        """Whether the head is the run's commit with nothing but another dvc.lock on top."""
+        return self.pull.head_sha != self.run.head_sha
 
 
-def find(forge: Forge, repository: str, branch: str, sha: str, workflow: str) -> Place | None:
-    """The open pull request into the default branch whose head a run saw; None when the head has moved on.
+def find(forge: Forge, told: Run) -> Place | None:
+    """The open pull request into the default branch that a run is about; None when its commit does not matter any more.
 
-    None, too, when the head is offered to several branches, because a run does not say for which it was made, and when
-    it is a fork's copy of a commit that one of our own pull requests has: statuses belong to commits.
+    None, too, when the head is offered to several branches, because a run does not say for which it was made, when it
+    is a fork's copy of a commit that one of our own pull requests has, for statuses belong to commits, and when no run
+    of the workflow counts.
 
     Args:
         forge: With a token that reads.
-        repository: "owner/name" the commit is in.
-        branch: Of that repository.
-        sha: The commit.
-        workflow: Of the run, "report.yml". A lock that a person pushed has a run of its own, which alone speaks for it.
+        told: A run as an event tells of it: of which workflow, repository, branch and commit.
     """
-    found = forge.pulls_of(repository, branch)
+    if told.event not in EVENTS:
+        return None
+    found = forge.pulls_of(told.head_repository or "", told.head_branch or "")
     if len(found) != 1 or found[0].base_branch != forge.default_branch:
         return None
     pull = found[0]
-    if pull.is_fork and any(own.head_sha == sha for own in forge.open_pulls() if not own.is_fork):
+    if pull.is_fork and any(own.head_sha == told.head_sha for own in forge.open_pulls() if not own.is_fork):
         return None
-    is_child = pull.head_sha != sha and is_lock_child(forge.commit(pull.head_sha), sha)
-    if is_child and forge.runs(workflow, branch, pull.head_sha):
-        return None
-    return Place(pull, is_child) if is_child or pull.head_sha == sha else None
+    place = stand(forge, pull, told.path, told)
+    return place if place and told.head_sha in {pull.head_sha, *place.commits} else None
 
 
-def is_lock_child(commit: Commit, parent: str) -> bool:
-    """Whether a commit does nothing but change dvc.lock of its one parent. What it says there is not looked at."""
-    return commit.parents == (parent,) and commit.files == (LOCK,)
+def stand(forge: Forge, pull: Pull, path: str, told: Run | None = None) -> Place | None:
+    """Where a pull request stands with a workflow; None when no run of it counts.
+
+    Args:
+        forge: With a token that reads.
+        pull: The pull request.
+        path: The workflow's file.
+        told: What is known of a run besides: an event, or an earlier answer, may be ahead of GitHub's list.
+    """
+
+    @cache
+    def of(sha: str) -> tuple[Run, ...]:
+        listed = [run for run in forge.runs(Path(path).name, pull.head_branch, sha) if run.event in EVENTS]
+        ours = {run.id: run for run in listed if run.head_repository == pull.head_repository}
+        if told and told.head_sha == sha:
+            ours[told.id] = runs.later(ours.get(told.id, told), told)
+        return tuple(ours.values())
+
+    @cache
+    def say(run: Run) -> bool:
+        return runs.has_say(run, lambda: forge.jobs(run.id, run.attempt))
+
+    run = runs.counting(of(pull.head_sha), (), say)
+    if run is None or not say(run):
+        commit = forge.commit(pull.head_sha)
+        if is_lock_child(commit):
+            run = runs.counting(of(pull.head_sha), of(commit.parents[0]), say)
+    return Place(pull, run, say(run)) if run else None
+
+
+def is_lock_child(commit: Commit, parent: str | None = None) -> bool:
+    """Whether a commit does nothing but change dvc.lock of its one parent. What it says there is not looked at.
+
+    Args:
+        commit: It.
+        parent: Which parent it must have, if it matters.
+    """
+    return len(commit.parents) == 1 and commit.parents[0] == (parent or commit.parents[0]) and commit.files == (LOCK,)

@@ -1,35 +1,38 @@
 """What follows from a run of report.yml or ci.yml: the comment, the record, the lock on the branch, the statuses.
 
 Runs where a token can write, and sees of the proposal only what GitHub says of it and the judge's bounded JSON. Every
-step looks at what is there before it writes, so that a second run of the same event ends in the same state.
+step looks at what is there before it writes, and again afterwards: a second run of the same event ends in the same
+state, and so do events in any order.
 
-    requested   both gates wait; the comment is created
-    completed   ci.yml: `ci-gate` is its conclusion
-                report.yml: the judgement is recorded and shown, dvc.lock is committed, `model-gate` is the verdict
+    report.yml  held, or at work: `model-gate` waits, and the comment says for what
+                ended: the judgement is recorded and shown, dvc.lock is committed, `model-gate` is the verdict
+    ci.yml      `ci-gate` is what the run that counts says (see `ratchet.runs`)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ratchet import comment, files, ledger, schemas
+from ratchet import comment, files, ledger, runs, schemas
 from ratchet.errors import RatchetError
-from ratchet.place import LOCK, Place, find, is_lock_child
+from ratchet.place import LOCK, Place, find, is_lock_child, stand
 
 if TYPE_CHECKING:
-    from ratchet.forge import Forge, Pull
+    from ratchet.forge import Forge, Pull, Run
 
 Record = Mapping[str, Any]
 State = Literal["pending", "success", "failure", "error"]
 
 MODEL, CI = "model-gate", "ci-gate"
-WORKFLOWS = {".github/workflows/report.yml": MODEL, ".github/workflows/ci.yml": CI}
+REPORT_PATH, CI_PATH = ".github/workflows/report.yml", ".github/workflows/ci.yml"
+WORKFLOWS = {REPORT_PATH: MODEL, CI_PATH: CI}
 LARGEST_JUDGEMENT = 3_000_000
 ACCEPTABLE = ("safe", "judge changed")  # holds that a maintainer may let pass
 JUDGE_CHANGED = "Hold, judge changed: it touches what judges it, so a maintainer has to accept it"
+APPROVE = "A maintainer has to approve the run"
 MESSAGE = "dvc.lock: what the pull request was judged with"
 
 
@@ -45,61 +48,40 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Happened:
-    """A run that has begun or ended, from the payload of `workflow_run`."""
-
-    action: str
-    id: int
-    attempt: int
-    path: str
-    conclusion: str | None
-    repository: str
-    branch: str
-    sha: str
-    url: str
-
-    @classmethod
-    def of(cls, event: Record) -> Happened:
-        """Read a payload.
-
-        Raises:
-            RatchetError: It is of another event.
-        """
-        if "workflow_run" not in event:
-            raise RatchetError("the event is no workflow_run: settle runs in verdict.yml")
-        run = event["workflow_run"]
-        return cls(
-            action=str(event["action"]),
-            id=int(run["id"]),
-            attempt=int(run["run_attempt"]),
-            path=str(run["path"]).partition("@")[0],
-            conclusion=run["conclusion"],
-            repository=str((run["head_repository"] or {}).get("full_name", "")),
-            branch=str(run["head_branch"]),
-            sha=str(run["head_sha"]),
-            url=str(run["html_url"]),
-        )
-
-
-@dataclass(frozen=True)
 class Settled:
-    """What remains to be done by the steps that follow: the comment's text, and the statuses, which come last."""
+    """What remains to be said, by the steps that follow.
+
+    Attributes:
+        pull_request: Where.
+        comment: What; None when there is nothing to say.
+        statuses: Those that were set.
+    """
 
     pull_request: int | None = None
     comment: str | None = None
     statuses: tuple[Status, ...] = ()
-    inherits: tuple[str, str] | None = None  # a commit and the one on top of it that takes over its `ci-gate`
 
     def write(self, folder: Path) -> None:
-        """Write statuses.json, and comment.md when there is something to say."""
-        statuses = [asdict(status) for status in self.statuses]
-        files.write_json(folder / "statuses.json", {"statuses": statuses, "inherits": self.inherits})
+        """Write comment.md when there is something to say."""
         if self.comment is not None:
             files.write_text(folder / "comment.md", self.comment)
 
 
+def run_of(event: Record) -> Run:
+    """The run that an event is about.
+
+    Raises:
+        RatchetError: It is of another event.
+    """
+    from ratchet.forge import Run
+
+    if "workflow_run" not in event:
+        raise RatchetError("the event is no workflow_run: settle runs in verdict.yml")
+    return Run.of(event["workflow_run"])
+
+
 def settle(forge: Forge, event: Record, judgement: Record | None, links: comment.Links) -> Settled:
-    """Record what happened and say what the comment and the statuses must be.
+    """Record what happened, set the statuses, and say what the comment must be.
 
     Args:
         forge: With a token that writes.
@@ -110,18 +92,18 @@ def settle(forge: Forge, event: Record, judgement: Record | None, links: comment
     Raises:
         RatchetError: The judgement is about another run, or GitHub refuses.
     """
-    run = Happened.of(event)
+    run = run_of(event)
     context = WORKFLOWS.get(run.path)
     if context is None:  # another workflow of the same name: it has no say
         return Settled()
-    place = find(forge, run.repository, run.branch, run.sha, Path(run.path).name)
-    if context == CI:
-        # At once: no comment comes between, and set at the end it could undo what came meanwhile.
-        conclude(forge, {"statuses": [asdict(status) for status in _ci(forge, run, place)], "inherits": None})
-        return Settled()
+    place = find(forge, run)
     if place is None:
-        return Settled(None, None, _superseded(forge, run, MODEL))
-    return _report(forge, run, place, judgement, links)
+        return Settled(statuses=_superseded(forge, run, context))
+    if context == CI:
+        return Settled(statuses=_ci(forge, place))
+    if not _agree(run, place.run):  # the events of the run that counts, or of its later state, say the rest
+        return Settled()
+    return _report(forge, place, judgement, links)
 
 
 def read(path: Path) -> Record:
@@ -136,7 +118,7 @@ def read(path: Path) -> Record:
     return found
 
 
-def check(judgement: Record, run: Happened, pull: Pull) -> Record:
+def check(judgement: Record, run: Run, pull: Pull) -> Record:
     """The judgement itself, when it has its shape and is about this run of this pull request.
 
     Raises:
@@ -147,7 +129,7 @@ def check(judgement: Record, run: Happened, pull: Pull) -> Record:
         schemas.validated("verdict", verdict)
     head, judged = judgement["head"], judgement["run"]
     about = (judgement["pull_request"], head["sha"], head["is_fork"], judged["id"], judged["attempt"])
-    if about != (pull.number, run.sha, pull.is_fork, run.id, run.attempt):
+    if about != (pull.number, run.head_sha, pull.is_fork, run.id, run.attempt):
         raise RatchetError(f"the judgement is about {about}, not about this run of pull request {pull.number}")
     return judgement
 
@@ -197,9 +179,9 @@ def may_commit(judgement: Record, verdict: Record | None) -> bool:
     return may_pass(verdict)
 
 
-def accepted(sha: str, acceptance: Record, url: str) -> Record:
+def accepted(sha: str, acceptance: Record, url: str) -> Status:
     """The status of a commit that a maintainer let pass."""
-    return asdict(Status(sha, MODEL, "success", f"Accepted by {acceptance['who']}: {acceptance['reason']}", url))
+    return Status(sha, MODEL, "success", f"Accepted by {acceptance['who']}: {acceptance['reason']}", url)
 
 
 def verdict_of(forge: Forge, listing: ledger.Listing, pull: Pull) -> Record | None:
@@ -214,109 +196,111 @@ def verdict_of(forge: Forge, listing: ledger.Listing, pull: Pull) -> Record | No
     return newest if is_child and _lock_at(forge, pull.head_sha) == newest["lock_blob"] else None
 
 
-def conclude(forge: Forge, concluded: Record) -> None:
-    """Set statuses, in their order; what is inherited is read now, for it may have changed meanwhile."""
-    for status in concluded["statuses"]:
-        forge.set_status(status["sha"], status["context"], status["state"], status["description"], status["url"])
-    if concluded["inherits"]:
-        parent, child = concluded["inherits"]
-        known, before = forge.statuses(parent).get(CI), None
-        while known is not None and known != before:  # once more when it changed while it was copied
-            forge.set_status(child, CI, known.state, known.description, known.url)
-            known, before = forge.statuses(parent).get(CI), known
+def conclude(forge: Forge, *statuses: Status) -> tuple[Status, ...]:
+    """Set statuses, in their order."""
+    for status in statuses:
+        forge.set_status(status.sha, status.context, status.state, status.description, status.url)
+    return statuses
 
 
 def conclude_failed(forge: Forge, event: Record, url: str) -> None:
     """Say on the commit that verdict.yml itself failed, so that nothing waits for ever."""
-    run = Happened.of(event)
-    place = find(forge, run.repository, run.branch, run.sha, Path(run.path).name)
-    if run.path in WORKFLOWS and place is not None:
+    run = run_of(event)
+    context = WORKFLOWS.get(run.path)
+    place = find(forge, run) if context else None
+    if context and place and _agree(run, place.run):
         reason = "The verdict could not be written: run it again (its log says why)"
-        for sha in _commits(run, place):
-            forge.set_status(sha, WORKFLOWS[run.path], "error", reason, url)
+        conclude(forge, *(Status(sha, context, "error", reason, url) for sha in place.commits))
 
 
-def _commits(run: Happened, place: Place) -> list[str]:
-    """The commit of a run, and the one that only brought dvc.lock on top of it."""
-    return [run.sha, place.pull.head_sha] if place.is_lock_child else [run.sha]
+def _agree(one: Run, other: Run) -> bool:
+    """Whether two views of runs are of the same one in the same state."""
+    views = [(run.id, run.attempt, run.status, run.conclusion) for run in (one, other)]
+    return views[0] == views[1]
 
 
-def _ci(forge: Forge, run: Happened, place: Place | None) -> tuple[Status, ...]:
-    """`ci-gate`: a commit that changes only dvc.lock is as good as its parent for tests and linters."""
-    if place is None:
-        return _superseded(forge, run, CI)
-    if run.action != "completed" and _is_over(forge, run):
-        return ()
-    state, description = _ci_gate(run)
-    return tuple(Status(sha, CI, state, description, run.url) for sha in _commits(run, place))
+def _ci(forge: Forge, place: Place | None) -> tuple[Status, ...]:
+    """Set `ci-gate`: a commit that changes only dvc.lock is as good as its parent for tests and linters.
+
+    Other events may be handled at the same time: whoever writes last has looked again after writing.
+    """
+    done: tuple[Status, ...] = ()
+    said = None
+    while place is not None and not (said and _agree(said, place.run)):
+        said = place.run
+        state, description = _ci_gate(place)
+        done = conclude(forge, *(Status(sha, CI, state, description, said.url) for sha in place.commits))
+        place = stand(forge, place.pull, said.path, said)
+    return done
 
 
-def _ci_gate(run: Happened) -> tuple[State, str]:
-    if run.action != "completed":
+def _ci_gate(place: Place) -> tuple[State, str]:
+    conclusion = place.run.conclusion
+    if conclusion is None:
         return "pending", "Tests and linters are running"
-    known: dict[str | None, tuple[State, str]] = {
-        "success": ("success", "Tests and linters pass"),
-        "failure": ("failure", "Tests or linters fail"),
-        "action_required": ("pending", "A maintainer has to approve the run"),
-    }
-    return known.get(run.conclusion, ("error", f"ci.yml ended as {run.conclusion}: run it again"))
+    if runs.is_held(place.run):
+        return "pending", APPROVE
+    if not place.has_say or conclusion not in {"success", "failure"}:
+        return "error", f"ci.yml {_ended(place)}: run it again"
+    return ("success", "Tests and linters pass") if conclusion == "success" else ("failure", "Tests or linters fail")
 
 
-def _is_over(forge: Forge, run: Happened) -> bool:
-    """Events may arrive in any order: whether the run that is said to begin has already ended."""
-    now = forge.run(run.id)
-    return now.attempt > run.attempt or now.conclusion is not None
+def _ended(place: Place) -> str:
+    conclusion = place.run.conclusion
+    ended = "was cancelled" if conclusion == "cancelled" else f"ended as {conclusion}"
+    return ended if place.has_say else f"{ended} before a job began"
 
 
-def _superseded(forge: Forge, run: Happened, context: str) -> tuple[Status, ...]:
+def _superseded(forge: Forge, run: Run, context: str) -> tuple[Status, ...]:
     """A commit of ours that is no pull request's head any more waits for nothing."""
-    if run.action != "completed" or run.repository != forge.repository:
+    if run.conclusion is None or run.head_repository != forge.repository:
         return ()
-    waiting = forge.statuses(run.sha).get(context)
+    waiting = forge.statuses(run.head_sha).get(context)
     if waiting is None or waiting.state != "pending":
         return ()
-    return (Status(run.sha, context, "error", "Not judged: this commit is no longer the head of its branch", run.url),)
+    reason = "Not judged: this commit is no longer the head of its branch"
+    return conclude(forge, Status(run.head_sha, context, "error", reason, run.url))
 
 
-def _report(forge: Forge, run: Happened, place: Place, judgement: Record | None, links: comment.Links) -> Settled:
+def _report(forge: Forge, place: Place, judgement: Record | None, links: comment.Links) -> Settled:
+    run, pull = place.run, place.pull
     listing = ledger.Ledger(forge).listing()
-    history = [*listing.verdicts(place.pull.number), *listing.claims(place.pull.number)]
-    facts = comment.Facts(replace(links, run=run.url), place.pull.number, run.sha, history)
-    if run.action != "completed":
-        return _begun(forge, run, place, facts)
-    if run.conclusion == "action_required":
-        waits = Status(place.pull.head_sha, MODEL, "pending", "A maintainer has to approve the run", run.url)
-        return Settled(place.pull.number, comment.pending(facts), (waits,))
+    history = [*listing.verdicts(pull.number), *listing.claims(pull.number)]
+    facts = comment.Facts(replace(links, run=run.url), pull.number, run.head_sha, history)
+    if run.conclusion is None:
+        return _waits(forge, place, "report.yml trains and scores", comment.pending(facts))
+    if runs.is_held(run):
+        return _waits(forge, place, APPROVE, comment.held(facts))
     if judgement is None:
-        return _unjudged(forge, run, place, facts)
-    return _judged(forge, run, place, check(judgement, run, place.pull), facts)
+        return _unjudged(forge, place, facts)
+    return _judged(forge, place, check(judgement, run, pull), facts)
 
 
-def _begun(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
-    if _is_over(forge, run):
-        return Settled()
-    waits = Status(place.pull.head_sha, MODEL, "pending", "report.yml trains and scores", run.url)
-    # At once: the comment takes a moment, and the old verdict must not stand.
-    conclude(forge, {"statuses": [asdict(waits)], "inherits": None})
-    return Settled(place.pull.number, comment.pending(facts))  # set again at the end, it could undo a verdict
+def _waits(forge: Forge, place: Place, description: str, body: str) -> Settled:
+    """The old verdict must not stand while a new one is on its way; but a new one that came meanwhile must."""
+    run, head = place.run, place.pull.head_sha
+    waits = conclude(forge, Status(head, MODEL, "pending", description, run.url))
+    now = stand(forge, place.pull, run.path, run)
+    if now is None or _agree(run, now.run):
+        return Settled(place.pull.number, body, waits)
+    last, *earlier = [status for status in forge.status_history(head) if status.context == MODEL]
+    verdict = next((status for status in earlier if status.state != "pending" and status.url == now.run.url), None)
+    if last.state == "pending" and verdict:
+        forge.set_status(head, MODEL, verdict.state, verdict.description, verdict.url)
+    return Settled()
 
 
-def _unjudged(forge: Forge, run: Happened, place: Place, facts: comment.Facts) -> Settled:
+def _unjudged(forge: Forge, place: Place, facts: comment.Facts) -> Settled:
     """The run ended, and the judge did not speak."""
-    of_commit = forge.runs(Path(run.path).name, run.branch, run.sha)
-    ours = [other for other in of_commit if other.head_repository == run.repository]
-    if any((other.id, other.attempt) > (run.id, run.attempt) for other in ours):
-        return Settled()  # the events of the newer run say the rest
-    ended = "was cancelled" if run.conclusion == "cancelled" else f"ended as {run.conclusion}"
-    reason = f"report.yml {ended}, and could not be judged. Run it again; its log says more."
-    status = Status(place.pull.head_sha, MODEL, "error", reason, run.url)
-    return Settled(place.pull.number, comment.error(facts, reason), (status,))
+    reason = f"report.yml {_ended(place)}, and could not be judged. Run it again; its log says more."
+    status = Status(place.pull.head_sha, MODEL, "error", reason, place.run.url)
+    return Settled(place.pull.number, comment.error(facts, reason), conclude(forge, status))
 
 
-def _judged(forge: Forge, run: Happened, place: Place, judgement: Record, facts: comment.Facts) -> Settled:
+def _judged(forge: Forge, place: Place, judgement: Record, facts: comment.Facts) -> Settled:
     from ratchet.forge import Moved
 
-    pull = place.pull
+    pull, run = place.pull, place.run
     record = _recorded(forge, judgement)
     verdict = ledger.verdict_at(judgement, record["look"]) if record else None
     acceptance = ledger.Ledger(forge).listing().acceptance(pull.number, judgement, pull.head_sha)
@@ -325,20 +309,23 @@ def _judged(forge: Forge, run: Happened, place: Place, judgement: Record, facts:
         lock_commit = pull.head_sha
     elif may_commit(judgement, verdict):
         try:
-            lock_commit = forge.commit_files(run.branch, run.sha, {LOCK: judgement["lock"].encode()}, MESSAGE)
+            lock = {LOCK: judgement["lock"].encode()}
+            lock_commit = forge.commit_files(pull.head_branch, run.head_sha, lock, MESSAGE)
         except Moved:
-            return Settled(None, None, _superseded(forge, run, MODEL))
-    head = lock_commit or run.sha
+            return Settled(statuses=_superseded(forge, run, MODEL))
+    head = lock_commit or run.head_sha
     has_lock = _lock_at(forge, head) == _judged_lock(forge, judgement)
     state, description = model_gate(judgement, verdict, acceptance, has_lock=has_lock)
     statuses = [Status(head, MODEL, state, description, run.url)]
     if lock_commit:
         elsewhere = f"Judged; the lock that belongs to it came with {lock_commit[:8]}"
-        statuses = [Status(run.sha, MODEL, "failure", elsewhere, run.url), *statuses]
+        statuses = [Status(run.head_sha, MODEL, "failure", elsewhere, run.url), *statuses]
+        _ci(forge, stand(forge, replace(pull, head_sha=lock_commit), CI_PATH))
+    done = conclude(forge, *statuses)
     look = record["look"] if record else 1
     history = [*facts.history, *([record] if record and record not in facts.history else [])]
     body = comment.render(judgement, look, history, acceptance, facts.links, lock_commit)
-    return Settled(pull.number, body, tuple(statuses), (run.sha, lock_commit) if lock_commit else None)
+    return Settled(pull.number, body, done)
 
 
 def _lock_at(forge: Forge, sha: str) -> str | None:

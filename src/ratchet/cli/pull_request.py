@@ -89,16 +89,21 @@ def judge(run: int, attempt: int, out: Path) -> None:
 @click.option(
     "-o", "--out", type=root.FOLDER, default=Path("build/settled"), show_default=True, help="Folder of results."
 )
-def settle(judgement: Path | None, out: Path) -> None:
-    """Record what a run of report.yml or ci.yml has led to: the second job of verdict.yml.
+@click.option("--failed", is_flag=True, help="Only say on the commit that this run itself failed.")
+def settle(judgement: Path | None, out: Path, *, failed: bool) -> None:
+    """Record what a run of report.yml or ci.yml has led to, and set the statuses: what verdict.yml does of every event.
 
-    Reads the event from GITHUB_EVENT_PATH. Writes the record and dvc.lock through the API; comment.md and statuses.json
-    are for the steps after it.
+    Reads the event from GITHUB_EVENT_PATH. Writes the record and dvc.lock through the API; comment.md is for the step
+    after it.
     """
     from ratchet import comment, settle
     from ratchet.forge import Forge
 
     forge = Forge.from_environment()
+    if failed:
+        address = f"{forge.server_url}/{forge.repository}/actions/runs/{root.run_number()}"
+        settle.conclude_failed(forge, root.event(), address)
+        return
     links = comment.Links(
         forge.server_url, forge.repository, report=os.environ.get("REPORT_URL"), card=os.environ.get("CARD_URL")
     )
@@ -122,23 +127,6 @@ def comment(pr: int, file: Path) -> None:
     from ratchet.forge import Forge
 
     click.echo(Forge.from_environment().upsert_comment(pr, comment.MARKER, file.read_text(encoding="utf-8")))
-
-
-@click.command(epilog="\b\nExample: ratchet conclude build/settled")
-@click.argument("folder", type=root.FOLDER)
-@click.option("--failed", is_flag=True, help="Say on the commit that this run itself failed.")
-def conclude(folder: Path, *, failed: bool) -> None:
-    """Set the statuses that `ratchet settle` has found, once all else is in place."""
-    from ratchet import files, settle
-    from ratchet.forge import Forge
-
-    forge = Forge.from_environment()
-    if failed:
-        settle.conclude_failed(
-            forge, root.event(), f"{forge.server_url}/{forge.repository}/actions/runs/{root.run_number()}"
-        )
-    else:
-        settle.conclude(forge, files.read_json(folder / "statuses.json"))
 
 
 @click.command(epilog='\b\nExample: ratchet accept 12 --reason "Simpler, and safe"')
@@ -188,7 +176,6 @@ VERBS = (
     judge,
     settle,
     comment,
-    conclude,
     accept,
     adopt,
     refresh,

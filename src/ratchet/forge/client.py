@@ -16,6 +16,7 @@ from ratchet import files
 from ratchet.errors import RatchetError
 from ratchet.forge.api import ASSET, PATIENT, TOKEN, Api, ApiError, NotFound, Patience
 from ratchet.forge.nouns import (
+    BOT,
     Answer,
     Artifact,
     Asset,
@@ -32,8 +33,6 @@ from ratchet.forge.nouns import (
     Status,
 )
 
-BOT = "github-actions[bot]"
-"""Who a workflow's own token is."""
 DESCRIPTION = 140
 """Characters that a commit status may say."""
 ROUNDS = 3
@@ -327,9 +326,13 @@ class Forge:
     def statuses(self, sha: str) -> dict[str, Status]:
         """The newest status of each context of a commit."""
         found: dict[str, Status] = {}
-        for data in self._pages(f"/commits/{sha}/statuses"):  # newest first
-            found.setdefault(data["context"], Status.of(data))
+        for status in self.status_history(sha):
+            found.setdefault(status.context, status)
         return found
+
+    def status_history(self, sha: str) -> list[Status]:
+        """Every status that a commit was ever given, newest first."""
+        return [Status.of(data) for data in self._pages(f"/commits/{sha}/statuses")]
 
     def set_status(self, sha: str, context: str, state: str, description: str, url: str = "") -> None:
         """Set a commit status; nothing, when it says so already. A long description is cut."""

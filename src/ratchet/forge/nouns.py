@@ -8,6 +8,9 @@ from typing import Any, Self
 
 Json = Mapping[str, Any]
 
+BOT = "github-actions[bot]"
+"""Who a workflow's own token is."""
+
 
 @dataclass(frozen=True)
 class Pull:
@@ -120,6 +123,11 @@ class Run:
     started_at: str
     pull_requests: tuple[int, ...]
 
+    @property
+    def is_unasked(self) -> bool:
+        """Whether it is of a pull request that a workflow's own token opened or pushed to: nobody waits for it."""
+        return self.event == "pull_request" and self.actor == BOT
+
     @classmethod
     def of(cls, data: Json) -> Self:
         """From `GET /repos/{owner}/{repo}/actions/runs/{id}`, or the payload of a `workflow_run` event."""
@@ -144,20 +152,26 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a run, and its steps that failed."""
+    """A job of a run, and its steps that failed.
+
+    Attributes:
+        begun: A runner has taken it: it was not skipped, nor cancelled or refused while it was queued.
+    """
 
     name: str
     status: str
     conclusion: str | None
     url: str
     failed_steps: tuple[str, ...]
+    begun: bool
 
     @classmethod
     def of(cls, data: Json) -> Self:
         """From an entry of `GET /repos/{owner}/{repo}/actions/runs/{id}/jobs`."""
         bad = {"failure", "cancelled", "timed_out"}
         steps = tuple(step["name"] for step in data.get("steps") or () if step.get("conclusion") in bad)
-        return cls(data["name"], data["status"], data.get("conclusion"), data.get("html_url") or "", steps)
+        begun = data["status"] == "in_progress" or bool(data.get("runner_id") or data.get("steps"))
+        return cls(data["name"], data["status"], data.get("conclusion"), data.get("html_url") or "", steps, begun)
 
 
 @dataclass(frozen=True)
