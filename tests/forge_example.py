@@ -46,6 +46,12 @@ class Desk:
 
     def run(self, path: str = ".github/workflows/report.yml", **fields: Any) -> ServerRun:
         """A run that is in progress."""
+        run = self.opened(path, **fields)
+        self.server.begin_run(run)
+        return run
+
+    def opened(self, path: str = ".github/workflows/report.yml", **fields: Any) -> ServerRun:
+        """A run that nobody executes yet."""
         repository = fields.pop("head_repository", self.name)
         run = ServerRun(
             id=0,
@@ -57,12 +63,10 @@ class Desk:
             head_branch=fields.pop("head_branch", "main"),
             head_sha=fields.pop("head_sha", self.git.branch("main")),
             head_repository=repository,
-            actor="ada",
+            actor=fields.pop("actor", "ada"),
             **fields,
         )
-        opened = self.server.open_run(run)
-        self.server.begin_run(opened)
-        return opened
+        return self.server.open_run(run)
 
     def job(self, **permissions: str) -> Forge:
         """A client with the token of a job that has these permissions, `pull_requests` with an underscore."""

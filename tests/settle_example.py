@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import report_example
@@ -64,9 +62,20 @@ class Place:
         return comment.Links(self.desk.server.url, self.desk.name)
 
     def run(self, path: str = REPORT, sha: str = "", **fields: Any) -> ServerRun:
-        """A run for the head, in progress."""
+        """A run for the head, in progress: its job has begun."""
+        run = self.opened(path, sha, **fields)
+        self.begin(run)
+        return run
+
+    def opened(self, path: str = REPORT, sha: str = "", **fields: Any) -> ServerRun:
+        """A run for the head that nobody executes yet: queued, or what becomes of a bot's."""
         where = {"head_branch": self.pull.head_ref, "head_repository": self.pull.head_repository}
-        return self.desk.run(path, head_sha=sha or self.head, **where, **fields)
+        return self.desk.opened(path, head_sha=sha or self.head, **where, **fields)
+
+    def begin(self, run: ServerRun) -> None:
+        """A runner takes it."""
+        self.desk.server.begin_run(run)
+        self.desk.server.begin_job(run, "job", {})
 
     def event(self, run: ServerRun, action: str) -> dict[str, Any]:
         """What GitHub tells verdict.yml about a run as it is now."""
@@ -99,23 +108,25 @@ class Place:
         named = {"id": run.id, "attempt": run.attempt, "url": f"{self.desk.server.url}/run/{run.id}"}
         return {**judgement, "pull_request": self.pull.number, "head": head, "run": named}
 
-    def settle(self, event: Mapping[str, Any], judgement: Mapping[str, Any] | None = None) -> Settled:
-        """Settle, comment and set the statuses, as the job does."""
-        found = settle.settle(self.forge, event, judgement, self.links)
-        self.finish(found)
-        return found
+    def interrupted(self, name: str, deed: Callable[[], object]) -> Forge:
+        """A client to which something else happens just before it does something for the first time."""
+        client, deeds = self.desk.client(tries=2), [deed]
+        does = getattr(client, name)
 
-    def finish(self, found: Settled) -> None:
-        """The steps after `settle`."""
+        def first(*arguments: Any, **options: Any) -> Any:
+            while deeds:
+                deeds.pop()()
+            return does(*arguments, **options)
+
+        setattr(client, name, first)
+        return client
+
+    def settle(self, event: Mapping[str, Any], judgement: Mapping[str, Any] | None = None) -> Settled:
+        """Settle and comment, as the jobs do."""
+        found = settle.settle(self.forge, event, judgement, self.links)
         if found.comment is not None and found.pull_request is not None:
             self.forge.upsert_comment(found.pull_request, comment.MARKER, found.comment)
-        self.conclude(found)
-
-    def conclude(self, found: Settled) -> None:
-        """The last step, which reads what `settle` has written."""
-        with TemporaryDirectory() as folder:
-            found.write(Path(folder))
-            settle.conclude(self.forge, json.loads(Path(folder, "statuses.json").read_text()))
+        return found
 
     def states(self, sha: str) -> dict[str, str]:
         """Context to state of a commit."""

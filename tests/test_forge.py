@@ -601,8 +601,8 @@ def test_runs_are_read_and_listed(place: Desk) -> None:
         "failure",
     )
     assert (found.attempt, found.head_repository, found.head_sha) == (1, place.name, place.git.branch("main"))
-    assert [run.id for run in client.runs("report.yml", head_sha=found.head_sha)] == [made.id]
-    assert client.runs("report.yml", head_sha=MISSING) == []
+    assert [run.id for run in client.runs(found.head_sha)] == [made.id]
+    assert client.runs(MISSING) == []
     assert [job.name for job in client.jobs(made.id, 1)] == ["train"]
 
 

@@ -35,17 +35,17 @@ def fork(forge: Server) -> Iterator[Place]:
     forge.faults.clear()
 
 
-class TestHappened:
+class TestRunOf:
     """The payload of `workflow_run`."""
 
     def test_it_is_read_from_what_github_sends(self, place: Place) -> None:
-        """Action, run, attempt, workflow file, conclusion, and whose commit it was."""
+        """The run, as it stood when the event was sent."""
         run, event = place.ended(conclusion="cancelled")
 
-        found = settle.Happened.of(event)
+        found = settle.run_of(event)
 
-        assert (found.action, found.id, found.attempt, found.path) == ("completed", run.id, 1, REPORT)
-        assert (found.conclusion, found.repository, found.branch, found.sha) == (
+        assert (found.id, found.attempt, found.path) == (run.id, 1, REPORT)
+        assert (found.conclusion, found.head_repository, found.head_branch, found.head_sha) == (
             "cancelled",
             place.desk.name,
             "change",
@@ -55,22 +55,22 @@ class TestHappened:
 
     def test_the_ref_behind_the_path_of_a_dispatched_run_is_left_out(self, place: Place) -> None:
         """GitHub writes `report.yml@refs/heads/change` there."""
-        event = place.event(place.run(), "requested")
+        event = place.event(place.run(), "in_progress")
         event["workflow_run"]["path"] += "@refs/heads/change"
 
-        assert settle.Happened.of(event).path == REPORT
+        assert settle.run_of(event).path == REPORT
 
-    def test_a_fork_that_is_gone_has_no_name(self, place: Place) -> None:
+    def test_a_fork_that_is_gone_is_nobodys(self, place: Place) -> None:
         """GitHub says null; no pull request has that head."""
-        event = place.event(place.run(), "requested")
+        event = place.event(place.run(), "in_progress")
         event["workflow_run"]["head_repository"] = None
 
-        assert settle.Happened.of(event).repository == ""
+        assert place.settle(event) == settle.Settled()
 
     def test_another_event_is_refused(self) -> None:
         """Settle belongs in verdict.yml."""
         with pytest.raises(RatchetError, match="the event is no workflow_run"):
-            settle.Happened.of({"action": "opened", "pull_request": {}})
+            settle.run_of({"action": "opened", "pull_request": {}})
 
 
 class TestGate:
@@ -221,12 +221,12 @@ class TestRead:
         assert settle.read(tmp_path / "judgement.json") == judged()
 
 
-class TestRequested:
+class TestBegun:
     """A run begins."""
 
     def test_the_gate_waits_at_once_and_the_comment_is_made(self, place: Place) -> None:
         """Before any step after it: the old verdict must not stand for a moment longer."""
-        event = place.event(place.run(), "requested")
+        event = place.event(place.run(), "in_progress")
 
         found = settle.settle(place.forge, event, None, place.links)
 
@@ -238,7 +238,7 @@ class TestRequested:
 
     def test_a_second_time_changes_nothing(self, place: Place) -> None:
         """One comment, one status."""
-        event = place.event(place.run(), "requested")
+        event = place.event(place.run(), "in_progress")
         place.settle(event)
         place.settle(event)
 
@@ -248,7 +248,7 @@ class TestRequested:
     def test_one_that_arrives_after_the_run_has_ended_is_silent(self, place: Place) -> None:
         """Events come in any order: what *completed* has said stays."""
         run = place.run()
-        late = place.event(run, "requested")
+        late = place.event(run, "in_progress")
         place.desk.server.close_run(run, "success")
         place.settle(place.event(run, "completed"), place.judgement(run, "block"))
 
@@ -259,28 +259,31 @@ class TestRequested:
         assert "Block" in place.comments()[0].splitlines()[1]
 
     def test_one_of_an_older_attempt_is_silent(self, place: Place) -> None:
-        """The second attempt is under way, and has said so itself."""
+        """The second attempt is under way, and says so itself."""
         run = place.run()
-        late = place.event(run, "requested")
+        late = place.event(run, "in_progress")
         place.desk.server.close_run(run, "cancelled")
         place.rerun(run)
 
         assert place.settle(late) == settle.Settled()
 
-    def test_its_last_step_does_not_undo_a_verdict_that_came_meanwhile(self, place: Place) -> None:
-        """Commenting takes a while: what *requested* sets last must not be older than what *completed* has set."""
+    def test_it_does_not_undo_a_verdict_that_came_meanwhile(self, place: Place) -> None:
+        """Between what is read and what is written the run ends, is judged, and a verdict is set."""
         run = place.run()
-        early = settle.settle(place.forge, place.event(run, "requested"), None, place.links)
-        place.desk.server.close_run(run, "success")
-        place.settle(place.event(run, "completed"), place.judgement(run, "block"))
+        early = place.event(run, "in_progress")
 
-        place.conclude(early)
+        def end() -> None:
+            place.desk.server.close_run(run, "success")
+            place.settle(place.event(run, "completed"), place.judgement(run, "block"))
+
+        found = settle.settle(place.interrupted("set_status", end), early, None, place.links)
 
         assert place.status(place.head) == ("failure", SENTENCES["block"])
+        assert found.comment is None
 
     def test_a_commit_that_is_no_head_any_more_waits_for_nothing(self, place: Place) -> None:
         """Nothing is said about it."""
-        event = place.event(place.run(), "requested")
+        event = place.event(place.run(), "in_progress")
         old = place.head
         place.push({"README.md": "newer"})
 
@@ -292,7 +295,7 @@ class TestRequested:
         sha = place.desk.commit("trial", {"a.txt": "a"})
         run = place.desk.run(head_sha=sha, head_branch="trial", event="workflow_dispatch")
 
-        assert place.settle(place.event(run, "requested")) == settle.Settled()
+        assert place.settle(place.event(run, "in_progress")) == settle.Settled()
         assert place.states(sha) == {}
 
     def test_another_workflow_of_the_same_name_has_no_say(self, place: Place) -> None:
@@ -300,7 +303,7 @@ class TestRequested:
         run = place.run(".github/workflows/evil.yml")
         place.desk.server.close_run(run, "success")
 
-        assert place.settle(place.event(run, "requested")) == settle.Settled()
+        assert place.settle(place.event(run, "in_progress")) == settle.Settled()
         assert place.settle(place.event(run, "completed"), place.judgement(run)) == settle.Settled()
         assert place.states(place.head) == {}
 
@@ -313,7 +316,7 @@ class TestCi:
         [
             ("success", "success", "Tests and linters pass"),
             ("failure", "failure", "Tests or linters fail"),
-            ("cancelled", "error", "ci.yml ended as cancelled: run it again"),
+            ("cancelled", "error", "ci.yml was cancelled: run it again"),
             ("timed_out", "error", "ci.yml ended as timed_out: run it again"),
         ],
     )
@@ -329,7 +332,7 @@ class TestCi:
     def test_it_waits_from_the_beginning(self, place: Place) -> None:
         """Pending; a late event changes nothing."""
         run = place.run(CI)
-        event = place.event(run, "requested")
+        event = place.event(run, "in_progress")
 
         place.settle(event)
         assert place.states(place.head) == {"ci-gate": "pending"}
@@ -342,7 +345,7 @@ class TestCi:
     def test_the_commit_that_brings_the_lock_inherits_it(self, place: Place) -> None:
         """Tests that end after the verdict count for both commits."""
         running = place.run(CI)
-        place.settle(place.event(running, "requested"))
+        place.settle(place.event(running, "in_progress"))
         parent = place.head
         run, event = place.ended()
         place.settle(event, place.judgement(run))
@@ -375,16 +378,18 @@ class TestCi:
 
         assert place.states(place.head) == {"model-gate": "success"}
 
-    def test_what_is_inherited_is_not_older_than_what_the_parent_has(self, place: Place) -> None:
-        """The tests end while the verdict is being commented: the head must not wait for ever."""
+    @pytest.mark.parametrize("moment", ["commit_files", "runs", "set_status"])
+    def test_what_is_inherited_is_not_older_than_what_the_parent_has(self, place: Place, moment: str) -> None:
+        """The tests end while the verdict is being written: the head must not wait for ever."""
         running = place.run(CI)
-        place.settle(place.event(running, "requested"))
+        place.settle(place.event(running, "in_progress"))
         run, event = place.ended()
-        verdict = settle.settle(place.forge, event, place.judgement(run), place.links)
-        place.desk.server.close_run(running, "success")
-        place.settle(place.event(running, "completed"))
 
-        place.finish(verdict)
+        def end() -> None:
+            place.desk.server.close_run(running, "success")
+            place.settle(place.event(running, "completed"))
+
+        settle.settle(place.interrupted(moment, end), event, place.judgement(run), place.links)
 
         assert place.states(place.head) == {"ci-gate": "success", "model-gate": "success"}
 
@@ -506,7 +511,7 @@ class TestJudged:
     def test_a_commit_on_top_that_changes_more_is_judged_on_its_own(self, place: Place) -> None:
         """The old commit is superseded, and nothing is recorded about it."""
         run = place.run()
-        place.settle(place.event(run, "requested"))
+        place.settle(place.event(run, "in_progress"))
         parent = place.head
         child = place.push({"dvc.lock": LOCK, "params.yaml": "rate: 2\n"})
         place.desk.server.close_run(run, "success")
@@ -533,7 +538,7 @@ class TestJudged:
     def test_a_push_between_verdict_and_commit_wins(self, place: Place) -> None:
         """The lock does not overwrite what came meanwhile; the old commit is no head any more."""
         run = place.run()
-        place.settle(place.event(run, "requested"))
+        place.settle(place.event(run, "in_progress"))
         parent = place.head
         place.desk.server.close_run(run, "success")
         place.desk.fails("PATCH", r"/git/refs/heads/change", 422, message="Update is not a fast forward")
@@ -722,7 +727,7 @@ class TestUnjudged:
     def test_the_gate_says_why(self, place: Place, conclusion: str, words: str) -> None:
         """An error, so that nothing waits for ever; the comment has the same reason."""
         run = place.run()
-        place.settle(place.event(run, "requested"))
+        place.settle(place.event(run, "in_progress"))
         place.desk.server.close_run(run, conclusion)
 
         place.settle(place.event(run, "completed"))
@@ -737,7 +742,7 @@ class TestUnjudged:
         """Closed and opened again: the older run was cancelled, and the newer one waits."""
         older = place.run()
         newer = place.run()
-        place.settle(place.event(newer, "requested"))
+        place.settle(place.event(newer, "in_progress"))
         place.desk.server.close_run(older, "cancelled")
 
         assert place.settle(place.event(older, "completed")) == settle.Settled()
@@ -746,7 +751,7 @@ class TestUnjudged:
     def test_a_newer_attempt_says_the_rest_too(self, place: Place) -> None:
         """Someone runs it again before this event is looked at."""
         run = place.run()
-        place.settle(place.event(run, "requested"))
+        place.settle(place.event(run, "in_progress"))
         place.desk.server.close_run(run, "cancelled")
         late = place.event(run, "completed")
         place.rerun(run)
@@ -759,7 +764,10 @@ class TestUnjudged:
         run, event = place.ended()
         place.settle(event, place.judgement(run))
 
-        place.settle({**event, "workflow_run": {**event["workflow_run"], "conclusion": "cancelled"}})
+        place.rerun(run)
+        place.begin(run)
+        place.desk.server.close_run(run, "cancelled")
+        place.settle(place.event(run, "completed"))
 
         assert place.status(place.head)[0] == "error"
 
@@ -824,26 +832,23 @@ class TestConclude:
     """The last step."""
 
     def test_statuses_are_set_in_their_order(self, place: Place) -> None:
-        """What is written to statuses.json is what is set."""
+        """The last one stands."""
         waits = settle.Status(place.head, "model-gate", "pending", "wait", "https://example.org/1")
         fine = settle.Status(place.head, "model-gate", "success", "fine", "https://example.org/2")
 
-        place.conclude(settle.Settled(statuses=(waits, fine)))
+        settle.conclude(place.forge, waits, fine)
 
         assert place.forge.statuses(place.head)["model-gate"] == Status(
             "model-gate", "success", "fine", "https://example.org/2", "ada"
         )
 
-    def test_files_are_written_for_the_steps_after_it(self, tmp_path: Path) -> None:
-        """comment.md is there only when there is something to say."""
-        settle.Settled(12, "words\n", (settle.Status("a" * 40, "ci-gate", "error", "no", "u"),)).write(tmp_path / "a")
+    def test_the_comment_is_written_for_the_step_after_it(self, tmp_path: Path) -> None:
+        """There is a file only when there is something to say."""
+        settle.Settled(12, "words\n").write(tmp_path / "a")
         settle.Settled().write(tmp_path / "b")
 
         assert (tmp_path / "a" / "comment.md").read_text() == "words\n"
-        assert json.loads((tmp_path / "a" / "statuses.json").read_text())["statuses"] == [
-            {"sha": "a" * 40, "context": "ci-gate", "state": "error", "description": "no", "url": "u"}
-        ]
-        assert [path.name for path in (tmp_path / "b").iterdir()] == ["statuses.json"]
+        assert not (tmp_path / "b").exists()
 
     @pytest.mark.parametrize(("path", "context"), [(REPORT, "model-gate"), (CI, "ci-gate")])
     def test_a_verdict_that_fails_itself_is_told(self, place: Place, path: str, context: str) -> None:

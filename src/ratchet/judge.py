@@ -162,8 +162,7 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
     if run.path != REPORT or run.attempt != attempt:
         raise RatchetError(f"run {run_id}: is attempt {run.attempt} of {run.path}, not {attempt} of {REPORT}")
     place = find(forge, run)
-    counts = place is not None and place.has_say and place.run.id == run.id
-    if place is None or not counts or run.conclusion not in {"success", "failure"}:
+    if place is None or place.run.id != run.id or not place.can_be_judged:
         return None
     proposal = _proposal(forge, place.pull, run)
     try:

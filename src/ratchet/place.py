@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratchet import runs
@@ -40,6 +39,11 @@ class Place:
     def is_lock_child(self) -> bool:
         """Whether the head is the run's commit with nothing but another dvc.lock on top."""
         return self.pull.head_sha != self.run.head_sha
+
+    @property
+    def can_be_judged(self) -> bool:
+        """Whether the run says something of what is proposed: it came to an end of its own."""
+        return self.has_say and self.run.conclusion in {"success", "failure"}
 
 
 def find(forge: Forge, told: Run) -> Place | None:
@@ -77,8 +81,9 @@ def stand(forge: Forge, pull: Pull, path: str, told: Run | None = None) -> Place
 
     @cache
     def of(sha: str) -> tuple[Run, ...]:
-        listed = [run for run in forge.runs(Path(path).name, pull.head_branch, sha) if run.event in EVENTS]
-        ours = {run.id: run for run in listed if run.head_repository == pull.head_repository}
+        listed = [run for run in forge.runs(sha) if run.path == path and run.event in EVENTS]
+        of_pull = (pull.head_repository, pull.head_branch)
+        ours = {run.id: run for run in listed if (run.head_repository, run.head_branch) == of_pull}
         if told and told.head_sha == sha:
             ours[told.id] = runs.later(ours.get(told.id, told), told)
         return tuple(ours.values())

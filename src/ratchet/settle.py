@@ -208,7 +208,7 @@ def conclude_failed(forge: Forge, event: Record, url: str) -> None:
     run = run_of(event)
     context = WORKFLOWS.get(run.path)
     place = find(forge, run) if context else None
-    if context and place and _agree(run, place.run):
+    if context and place and run.conclusion and _agree(run, place.run):
         reason = "The verdict could not be written: run it again (its log says why)"
         conclude(forge, *(Status(sha, context, "error", reason, url) for sha in place.commits))
 

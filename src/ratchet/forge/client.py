@@ -427,11 +427,9 @@ class Forge:
         """A workflow run, in its newest attempt."""
         return Run.of(self._get(f"/actions/runs/{run_id}"))
 
-    def runs(self, workflow: str, branch: str | None = None, head_sha: str | None = None, event: str = "") -> list[Run]:
-        """The runs of a workflow file ("report.yml"), newest first."""
-        asked = {"branch": branch, "head_sha": head_sha, "event": event}
-        given = {name: value for name, value in asked.items() if value}
-        return [Run.of(d) for d in self._pages(f"/actions/workflows/{workflow}/runs", "workflow_runs", **given)]
+    def runs(self, head_sha: str) -> list[Run]:
+        """The runs of all workflows for a commit, newest first."""
+        return [Run.of(data) for data in self._pages("/actions/runs", "workflow_runs", head_sha=head_sha)]
 
     def waiting_runs(self) -> list[Run]:
         """The runs that wait for somebody's approval before they deploy, newest first."""
