@@ -31,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("outputs")
 ROOT = Path(__file__).parents[1]
 VERBS = [
     *("tune", "accept-revision", "digest", "track", "registry", "score", "compare"),
-    *("scope", "evidence", "judge", "settle", "comment", "conclude", "accept", "adopt", "refresh"),
+    *("scope", "evidence", "judge", "settle", "comment", "accept", "adopt", "refresh"),
     *("candidate", "image", "smoke", "release", "refuse"),
     *("deploy", "rollback"),
     *("drift", "backtest", "status", "audit", "outcomes", "doctor"),
@@ -41,7 +41,6 @@ TALKING = {
     "judge": ["--run", "1"],
     "settle": [],
     "comment": ["--pr", "1", "comment.md"],
-    "conclude": ["settled"],
     "accept": ["1", "--reason", "why"],
     "adopt": ["1", "--reason", "why"],
     "refresh": ["1", "--reason", "why"],
@@ -185,7 +184,6 @@ class TestErrors:
             (["judge", "--run", "x"], "'x' is not a valid integer"),
             (["comment", "a.md"], "Missing option '--pr'"),
             (["comment", "--pr", "1"], "Missing argument 'FILE'"),
-            (["conclude"], "Missing argument 'FOLDER'"),
             (["accept", "12"], "Missing option '--reason'"),
             (["adopt", "--reason", "why"], "Missing argument 'NUMBER'"),
             (["refresh", "twelve", "--reason", "why"], "'twelve' is not a valid integer"),
@@ -413,7 +411,7 @@ class TestEnvironment:
         assert done.is_told, done.err
         assert done.err.startswith("error: GITHUB_TOKEN: is not set\n")
 
-    @pytest.mark.parametrize("arguments", [["settle"], ["conclude", "--failed", "settled"]], ids=["settle", "conclude"])
+    @pytest.mark.parametrize("arguments", [["settle"], ["settle", "--failed"]], ids=["settle", "failed"])
     def test_a_verb_without_its_event_says_so(self, arguments: list[str], job: Callable[..., Ended]) -> None:
         """It is run by hand, outside of a workflow."""
         done = job(*arguments, GITHUB_REPOSITORY="ada/flights", **TOKEN)
@@ -453,7 +451,7 @@ class TestVerdict:
 
     def test_a_run_that_begins_waits_and_is_told(self, place: Place, job: Callable[..., Ended], tmp_path: Path) -> None:
         """Outputs for the steps after it; then the comment, and the statuses."""
-        files.write_json(tmp_path / "event.json", place.event(place.run(), "requested"))
+        files.write_json(tmp_path / "event.json", place.event(place.run(), "in_progress"))
         event = {"GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_OUTPUT": str(tmp_path / "output")}
 
         done = job("settle", "--judgement", "none.json", "--out", "settled", **given(place), **event)
@@ -466,9 +464,6 @@ class TestVerdict:
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith(f"{place.desk.server.url}/{place.desk.name}/pull/{place.pull.number}#issuecomment-")
         assert place.comments() == [(tmp_path / "settled/comment.md").read_text()]
-
-        assert job("conclude", "settled").code == 0
-        assert place.states(place.head) == {"model-gate": "pending"}
 
     def test_a_judged_run_is_recorded_and_said(self, place: Place, job: Callable[..., Ended], tmp_path: Path) -> None:
         """The job's log names each status; links to the pages of the judge are in the comment."""
@@ -488,9 +483,6 @@ class TestVerdict:
         assert done.out == f"{place.head[:8]} model-gate: failure, Block: log loss rises.\n"
         assert page in (tmp_path / "settled/comment.md").read_text()
         assert len(place.verdicts()) == 1
-        assert place.states(place.head) == {}
-
-        job("conclude", "settled")
         assert place.status(place.head) == ("failure", "Block: log loss rises.")
 
     def test_a_run_of_tests_has_no_comment(self, place: Place, job: Callable[..., Ended], tmp_path: Path) -> None:
@@ -503,7 +495,6 @@ class TestVerdict:
 
         assert done.code == 0
         assert (tmp_path / "output").read_text() == "pr=\ncomment=false\n"
-        job("conclude", "build/settled")
         assert place.states(place.head) == {"ci-gate": "success"}
 
     @pytest.mark.parametrize(
@@ -529,22 +520,15 @@ class TestVerdict:
     def test_a_verdict_that_fails_itself_says_so_with_its_own_run(
         self, place: Place, job: Callable[..., Ended], tmp_path: Path
     ) -> None:
-        """The folder need not be there."""
+        """On the commit, in the gate that it should have set."""
         _, event = place.ended()
         files.write_json(tmp_path / "event.json", event)
 
-        done = job("conclude", "--failed", "settled", **given(place), GITHUB_EVENT_PATH=str(tmp_path / "event.json"))
+        done = job("settle", "--failed", **given(place), GITHUB_EVENT_PATH=str(tmp_path / "event.json"))
 
         assert done.code == 0, done.err
         found = place.forge.statuses(place.head)["model-gate"]
         assert (found.state, found.url) == ("error", f"{place.desk.server.url}/{place.desk.name}/actions/runs/900")
-
-    def test_statuses_that_were_never_written_are_told(self, place: Place, job: Callable[..., Ended]) -> None:
-        """The step before it failed."""
-        done = job("conclude", "settled", **given(place))
-
-        assert done.is_told, done.err
-        assert "settled/statuses.json: cannot be read" in done.err
 
     def test_a_comment_that_was_never_written_is_told(self, place: Place, job: Callable[..., Ended]) -> None:
         """By the name of its file."""

@@ -69,7 +69,7 @@ def test_what_a_first_time_author_proposes_waits_until_it_is_approved(held: Phas
 
 @pytest.mark.parametrize("beside", [("held",), ("void",), ("held", "in_progress", "failure")])
 def test_what_a_bot_proposes_is_judged_by_its_dispatched_runs(beside: Phases) -> None:
-    """What its pull request sets off besides waits, fails without a job, or is approved: the newest that began counts."""
+    """What its pull request sets off besides waits, fails without a job, or is older: the newest that began counts."""
     _, ci = proposed((), beside, BOT)
     dispatched = proposed(BEGUN, BEGUN, BOT, "workflow_dispatch", first=3)
 

@@ -516,7 +516,7 @@ class TestVerbs:
             for verb in re.findall(r"python -m ratchet ([a-z][a-z-]*)", step.get("run", ""))
         }
 
-        assert {"evidence", "judge", "settle", "comment", "conclude", "release"} <= called
+        assert {"evidence", "judge", "settle", "comment", "release"} <= called
         assert called - set(cli.commands) == set()
 
     def test_what_a_maintainer_can_choose_exists(self) -> None:
@@ -533,7 +533,7 @@ class TestVerbs:
         """
         found = slim_commands()
         assert set(found) == {
-            *("accept", "adopt", "refresh", "scope", "settle", "conclude", "comment"),
+            *("accept", "adopt", "refresh", "scope", "settle", "comment"),
             *("release", "refuse", "rollback"),
             *("deploy plan", "deploy promote", "drift answer"),
         }
