@@ -15,6 +15,7 @@ from typing import Any
 
 from ratchet.deploy.state import State, parse
 from ratchet.errors import RatchetError
+from rehearsal import project
 from rehearsal.desk import Desk, checked
 from rehearsal.host import Callers, Host, Row, Tally
 from rehearsal.teller import Teller, say
@@ -113,7 +114,7 @@ def flights(period: str, step: int = 50) -> list[dict[str, Any]]:
     from ratchet import bundle, schema
     from ratchet.problem import Problem
 
-    problem = Problem("flights")
+    problem = Problem(project.PROBLEM.name, project.FROZEN)
     inputs = list(schema.row_schema(problem)["properties"])
     return bundle.plain_rows(problem.fetch(period)[inputs].iloc[::step])
 

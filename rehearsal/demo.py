@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet import params
 from ratchet.errors import RatchetError, told_to_the_user
 from rehearsal import delivery, pages, project
 from rehearsal.desk import Desk
@@ -24,9 +23,8 @@ from rehearsal.host import Callers, Host
 from rehearsal.teller import Teller, say
 
 STAGE = project.ROOT / "build" / "demo"
-PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
 UNSEEN = "2013-08"
-MORE_PERIODS = [*PERIODS, "2013-05", "2013-06", "2013-07"]
+MORE_PERIODS = [f"2013-{month:02}" for month in range(1, 8)]
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,7 @@ def found(desk: Desk, teller: Teller) -> None:
     """An empty repository gets its first champion."""
     say("A new repository. Its first push trains the first champion, which must beat its baselines.")
     source = STAGE / "project"
-    project.copy(source, without=project.LONG, but=project.FEW_TESTS)
-    params.edit(source / "params.yaml", {"data.periods": PERIODS})
+    project.template(source, without=["tests/"], but=project.FEW_TESTS)
     desk.found(source)
     desk.wait()
     teller.tell()

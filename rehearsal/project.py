@@ -1,21 +1,26 @@
-"""A copy of this repository in a folder of its own: what git would commit now, edits included, and nothing else."""
+"""Copies of this repository in folders of their own: what git would commit now, edits included, and nothing else."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLE = Path(__file__).parent / "example"
-PARAMS = EXAMPLE / "params.yaml"
-"""The parameters that the template came with, whatever a repository made of it says."""
+FROZEN = ROOT / "tests" / "problems"
+PARAMS = FROZEN / "params.yaml"
+"""The parameters that the template comes with, whatever a repository made of it says."""
+PROBLEM = FROZEN / "departures"
+"""The problem that the template comes with, the flights, under a name of its own: one process can import both."""
+
 NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/", ".ci/")
 """What a pipeline and its workflows do without."""
-LONG = ("tests/", "bench/", "docs/")
-FEW_TESTS = ("tests/conftest.py", "tests/test_params.py", "tests/rehearsal/test_runner_expressions.py")
-"""Enough for ci.yml to have something to run; all tests take minutes."""
+FEW_TESTS = tuple(
+    f"tests/{name}.py" for name in ("conftest", "guard", "test_repository", "rehearsal/test_runner_expressions")
+)
+"""Enough for ci.yml on the default branch to have something to run; all tests take the better part of an hour."""
 
 
 def copy(target: Path, without: Sequence[str] = (), but: Sequence[str] = ()) -> None:
@@ -33,3 +38,27 @@ def copy(target: Path, without: Sequence[str] = (), but: Sequence[str] = ()) -> 
         if name and not stays and (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+
+
+def template(target: Path, without: Sequence[str] = (), but: Sequence[str] = ()) -> None:
+    """Copy the same with the template's own parameters and problem in the place of the repository's; without a lock.
+
+    Args:
+        target: See `copy`.
+        without: See `copy`.
+        but: See `copy`.
+    """
+    own = [f"src/{path.name}/" for path in (ROOT / "src").iterdir() if path.name != "ratchet"]
+    copy(target, [*without, *own, "params.yaml", "dvc.lock"], but)
+    for name, content in example().items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+
+
+def example() -> dict[str, bytes]:
+    """Path to content of the files that the template has for whoever begins with it, as they come."""
+    found = {"params.yaml": PARAMS.read_bytes()}
+    for path in sorted(path for path in PROBLEM.rglob("*") if path.suffix in {".py", ".yaml"}):
+        content = re.sub(rb"^(from|import) departures\b", rb"\1 flights", path.read_bytes(), flags=re.MULTILINE)
+        found[f"src/flights/{path.relative_to(PROBLEM).as_posix()}"] = content
+    return found

@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _found(desk: Desk, teller: Teller) -> None:
     say(f"A new repository knows {words.listed(KNOWN)}. Its first model goes to production.")
     source = STAGE / "project"
-    project.copy(source, without=project.LONG, but=project.FEW_TESTS)
+    project.template(source, without=["tests/"], but=project.FEW_TESTS)
     params.edit(source / "params.yaml", {"data.periods": list(KNOWN), "drift.log": str(LOG)})
     desk.found(source)
     desk.wait()
@@ -99,7 +99,7 @@ def _found(desk: Desk, teller: Teller) -> None:
 def _pass(desk: Desk, teller: Teller, host: Host, period: str) -> Month:
     """A month passes: it is served, its labels come, it is checked, and what the check proposes is done."""
     desk.forge.quota.pass_hour()
-    problem = Problem("flights")
+    problem = Problem(project.PROBLEM.name, project.FROZEN)
     release = delivery.production(desk).answering.release
     asked = _serve(host, period)
     time.sleep(FLUSHED)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from guard import MARK, Guard
 from ratchet import folders
 
 if TYPE_CHECKING:
@@ -23,9 +24,34 @@ os.environ.pop("GITHUB_ACTIONS", None)
 
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS.parent))
-for src in (TESTS / "problems", TESTS.parent / "src"):
-    for model in src.glob(f"*/{folders.MODEL}"):
-        folders.find(model.parent.name, src)
+for model in (TESTS / "problems").glob(f"*/{folders.MODEL}"):
+    folders.find(model.parent.name, TESTS / "problems")
+
+GUARD = Guard(TESTS.parent)
+sys.addaudithook(GUARD)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests that read the repository's own files say so."""
+    config.addinivalue_line("markers", f"{MARK}: is about the repository's own params.yaml, dvc.lock or problem")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module is imported when it is collected; one of the problem's tests finds the problem."""
+    if name := GUARD.problem_of(collector.path):
+        folders.find(name, TESTS.parent / "src")
+    with GUARD.watching(collector.path):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test, with the fixtures that are made for it."""
+    with GUARD.watching(item.path, own=item.get_closest_marker(MARK) is not None):
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

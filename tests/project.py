@@ -120,9 +120,8 @@ class Project:
 
 
 def flights(target: Path, **changes: Any) -> Project:
-    """A copy of the repository with its own problem; `changes` as in `Project.edit`."""
-    project.copy(target, without=project.NOT_NEEDED)
-    (target / "dvc.lock").unlink(missing_ok=True)
+    """A copy of the repository with the template's problem; `changes` as in `Project.edit`."""
+    project.template(target, without=project.NOT_NEEDED)
     copied = Project(target)
     copied.edit(**changes)
     subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=target, check=True)

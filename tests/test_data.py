@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -541,7 +540,7 @@ from ratchet.params import Checks
 from ratchet.problem import Problem
 
 checks = Checks(quarantined=0.01, duplicated=0.001, rows=(0.7, 1.4), nulls=0.05, label_rate=0.15, gap_days=1)
-batch = data.ingest(Problem("delays"), "2021-02", checks)
+batch = data.ingest(Problem("delays", Path(sys.argv[2])), "2021-02", checks)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 with told_to_the_user():
@@ -555,14 +554,8 @@ def test_a_full_disk_leaves_the_previous_batch_as_it_was(tmp_path: Path) -> None
     data.write(trains(), folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    path = os.pathsep.join([str(Path(__file__).parent / "problems"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    run = subprocess.run(
-        [sys.executable, "-c", FULL, str(folder)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", FULL, str(folder), str(Path(__file__).parent / "problems")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert run.returncode == 2
     assert run.stderr.startswith("error: ")
@@ -662,7 +655,7 @@ def test_clusters_are_text_that_sorts_in_time() -> None:
     """Whole numbers are padded; the index of the rows is kept."""
     rows = pd.DataFrame({"year": [2013, 2013, 2013], "month": [10, 4, 4], "day": [1, 30, 2]}, index=[7, 8, 9])
 
-    clusters = data.clusters(rows, Problem("flights"))
+    clusters = data.clusters(rows, Problem("departures"))
 
     assert clusters.to_dict() == {7: "2013-10-01", 8: "2013-04-30", 9: "2013-04-02"}
 

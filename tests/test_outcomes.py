@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from outputs_example import ROOT, pinned
+from outputs_example import pinned
 from problem_example import written
 from ratchet import bundle, export, files, outcomes, params
 from ratchet.cli import main
@@ -313,7 +313,7 @@ class TestErrors:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     """A bundle of the flights' own model, fitted on some of January."""
-    flights, given = Problem("flights"), params.load(PARAMS)
+    flights, given = Problem("departures"), params.load(PARAMS)
     rows = flights.fetch("2013-01").dropna(subset=["late"]).head(6000)
     fitted = flights.estimator({**given.model, "max_iter": 20}, 0).fit(rows.drop(columns="late"), rows["late"])
     folder = tmp_path_factory.mktemp("flights")
@@ -332,9 +332,10 @@ class TestFlights:
         self, model: bundle.Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Real rows, real answers, the real log, the labels of May: the figures are those of the rows themselves."""
-        may = Problem("flights").fetch("2013-05").sample(500, random_state=0, ignore_index=True)
+        may = Problem("departures").fetch("2013-05").sample(500, random_state=0, ignore_index=True)
         scores = self._serve(model, may, tmp_path / "log")
-        monkeypatch.chdir(ROOT)
+        files.write_text(tmp_path / "params.yaml", PARAMS.read_text().replace("flights", "departures"))
+        monkeypatch.chdir(tmp_path)
 
         arguments = ["outcomes", str(tmp_path / "log"), "2013-05", "--out", str(tmp_path / "joined.parquet")]
         monkeypatch.setattr(sys, "argv", ["ratchet", *arguments])
@@ -361,7 +362,7 @@ class TestFlights:
 
     def test_no_private_value_is_in_a_log(self, model: bundle.Bundle, tmp_path: Path) -> None:
         """The registration of an aircraft is private in the flights' schema."""
-        may = Problem("flights").fetch("2013-05").head(50)
+        may = Problem("departures").fetch("2013-05").head(50)
 
         self._serve(model, may, tmp_path / "log")
 

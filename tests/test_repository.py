@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ratchet import lock, metrics, params, schema
+from ratchet import card, lock, metrics, params, schema
 from ratchet.params import Params
 from ratchet.problem import Problem
 
 ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.own
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,11 @@ def test_the_problem_offers_what_a_judge_needs(problem: Problem) -> None:
     assert all(callable(segment) for segment in problem.slices.values())
     names = [case.name for case in problem.behaviour()]
     assert len(set(names)) == len(names)
+
+
+def test_the_card_can_be_read(problem: Problem) -> None:
+    """It is data, and may leave texts out."""
+    assert card.texts(ROOT / "src" / problem.name / "card.yaml")
 
 
 def test_the_lock_can_be_read() -> None:

@@ -21,7 +21,7 @@ from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 
 ROOT = Path(__file__).parents[1]
-PARAMS = ROOT / "rehearsal" / "example" / "params.yaml"
+PARAMS = ROOT / "tests" / "problems" / "params.yaml"
 SCHEMA = 'KEY, CLUSTER, TARGET, TASK = ("id",), ("year", "month", "day"), "y", "{task}"\n'
 BINARY = """
 from sklearn.ensemble import HistGradientBoostingClassifier

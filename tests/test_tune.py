@@ -28,7 +28,7 @@ from ratchet.errors import RatchetError
 from ratchet.problem import Problem
 
 ROOT = Path(__file__).parents[1]
-PARAMS = ROOT / "rehearsal" / "example" / "params.yaml"
+PARAMS = ROOT / "tests" / "problems" / "params.yaml"
 SCHEMA = 'KEY, CLUSTER, TARGET, TASK = ("id",), ("day",), "y", "regression"\n'
 MODEL = """
 from scipy.stats import loguniform

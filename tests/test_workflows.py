@@ -340,7 +340,10 @@ class TestBounds:
         """The words that make GitHub skip workflows travel into a merge and cancel its release: nothing writes them."""
         words = re.compile(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]|^skip-checks: *true", re.MULTILINE)
         places = [
-            path for name in (".github", "src", "pipelines") for path in (ROOT / name).rglob("*") if path.is_file()
+            path
+            for name in (".github", "src/ratchet", "pipelines")
+            for path in (ROOT / name).rglob("*")
+            if path.is_file()
         ]
 
         assert [path for path in places if path.suffix != ".pyc" and words.search(path.read_text())] == []

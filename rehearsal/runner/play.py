@@ -95,7 +95,7 @@ def desk() -> Iterator[Desk]:
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         work = folder / "work"
-        project.copy(work, without=project.LONG, but=project.FEW_TESTS)
+        project.copy(work, without=["tests/"], but=project.FEW_TESTS)
         _git(work, "init", "--quiet", "--initial-branch", "main")
         _commit(work, "The working tree")
         with Forge(folder / "forge") as forge:

@@ -1,4 +1,8 @@
-"""The model of late flights, its baselines, and what is expected of it on two seasons."""
+"""The model of late flights, its baselines, and what is expected of it.
+
+How good it is, and whether it behaves as expected, is asked by the verdict and not by a test: a feature that helps or
+harms changes these figures, and is to be judged for it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import log_loss, roc_auc_score
 
 from flights.data import source
 from flights.expectations.behaviour import behaviour
@@ -21,7 +24,7 @@ from ratchet.errors import RatchetError
 from ratchet.problem import Case
 
 ROOT = Path(__file__).parents[2]
-# Not those of params.yaml: whether what somebody proposes there is any good is asked by the verdict, not by a test.
+# Not those of params.yaml, which anybody may change.
 PARAMS = {
     "learning_rate": 0.05,
     "max_iter": 150,
@@ -32,24 +35,19 @@ PARAMS = {
 }
 
 
-def labelled(*months: int) -> pd.DataFrame:
-    rows = pd.concat([source.fetch(f"2013-{month:02}") for month in months])
+def labelled(period: str) -> pd.DataFrame:
+    rows = source.fetch(period)
     return rows[rows["late"].notna()].reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
-def winter() -> pd.DataFrame:
-    return labelled(1, 2, 3)
-
-
-@pytest.fixture(scope="module")
 def april() -> pd.DataFrame:
-    return labelled(4)
+    return labelled("2013-04")
 
 
 @pytest.fixture(scope="module")
 def july() -> pd.DataFrame:
-    return labelled(7)
+    return labelled("2013-07")
 
 
 def fitted(model: Any, rows: pd.DataFrame) -> Any:
@@ -58,11 +56,6 @@ def fitted(model: Any, rows: pd.DataFrame) -> Any:
 
 def scores(model: Any, rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(model.predict_proba(rows.drop(columns="late"))[:, 1])
-
-
-@pytest.fixture(scope="module")
-def champion(winter: pd.DataFrame) -> Any:
-    return fitted(estimator(PARAMS, 0), winter)
 
 
 @pytest.mark.parametrize(
@@ -100,42 +93,15 @@ def test_the_search_space_holds_parameters_of_the_model() -> None:
             estimator({**PARAMS, name: value}, 0)
 
 
-def test_the_model_beats_its_baselines_in_april(champion: Any, winter: pd.DataFrame, april: pd.DataFrame) -> None:
-    """Log loss 0.569, against 0.579 of the rate by carrier and hour and 0.582 of the logistic regression."""
-    losses = {
-        name: log_loss(april["late"], scores(fitted(model, winter), april)) for name, model in baselines().items()
-    }
-    loss = log_loss(april["late"], scores(champion, april))
-
-    assert loss == pytest.approx(0.569, abs=0.003)
-    assert losses == pytest.approx({"rate": 0.5785, "logistic": 0.5824}, abs=0.001)
-    assert roc_auc_score(april["late"], scores(champion, april)) == pytest.approx(0.66, abs=0.005)
-
-
-def test_retraining_pays_in_july(champion: Any, july: pd.DataFrame) -> None:
-    """Trained until March the AUC is 0.717, until June 0.752."""
-    challenger = fitted(estimator(PARAMS, 0), labelled(1, 2, 3, 4, 5, 6))
-
-    assert roc_auc_score(july["late"], scores(champion, july)) == pytest.approx(0.717, abs=0.006)
-    assert roc_auc_score(july["late"], scores(challenger, july)) == pytest.approx(0.752, abs=0.006)
-
-
-def test_another_seed_is_another_model(champion: Any, winter: pd.DataFrame, april: pd.DataFrame) -> None:
-    """Each split sees half of the features, drawn by the seed; the difference is small but real."""
-    other = fitted(estimator(PARAMS, 1), winter)
-
-    difference = log_loss(april["late"], scores(other, april)) - log_loss(april["late"], scores(champion, april))
-    assert 0 < abs(difference) < 0.003
-
-
-def test_what_was_never_seen_is_scored_as_missing(champion: Any, april: pd.DataFrame) -> None:
+def test_what_was_never_seen_is_scored_as_missing(april: pd.DataFrame) -> None:
     """A new carrier, destination or engine is no error."""
+    model = fitted(estimator({**PARAMS, "max_iter": 20}, 0), april.head(5000))
     rows = april.head(50)
 
     new = rows.assign(carrier="ZZ", dest="XXX", plane_engine="Warp")
     missing = rows.assign(carrier=None, dest=None, plane_engine=None)
 
-    assert np.array_equal(scores(champion, new), scores(champion, missing))
+    assert np.array_equal(scores(model, new), scores(model, missing))
 
 
 THREADS = f"""
@@ -181,9 +147,9 @@ def test_the_historical_rate_is_that_of_carrier_and_hour() -> None:
     assert model.predict(asked).tolist() == [1.0, 0.0, 0.0]
 
 
-def test_baselines_survive_being_kept(tmp_path: Path, winter: pd.DataFrame, april: pd.DataFrame) -> None:
+def test_baselines_survive_being_kept(tmp_path: Path, april: pd.DataFrame) -> None:
     """Loaded again they answer the same, bit for bit."""
-    rows = winter.head(5000)
+    rows = april.head(5000)
     models = {name: fitted(model, rows) for name, model in baselines().items()}
 
     persistence.dump(models, tmp_path / "baselines.skops")
@@ -196,25 +162,11 @@ def test_baselines_survive_being_kept(tmp_path: Path, winter: pd.DataFrame, apri
 # --- behaviour ---
 
 
-def holds(case: Case, model: Any, rows: pd.DataFrame) -> bool:
-    chosen = rows if case.where is None else rows[case.where(rows)]
-    before = scores(model, chosen)
-    if case.change is None:
-        return bool(case.low <= before.mean() <= case.high)
-    moves = scores(model, case.change(chosen)) - before
-    if case.kind == "invariance":
-        return bool(np.abs(moves).max() <= case.tolerance)
-    return bool(moves.mean() * (1 if case.direction == "rises" else -1) > case.tolerance)
-
-
 @pytest.mark.parametrize("case", behaviour(), ids=lambda case: case.name)
-def test_the_model_behaves_in_spring_and_summer(
-    champion: Any, april: pd.DataFrame, july: pd.DataFrame, case: Case
-) -> None:
-    """Each expectation is met on April and on July, and selects enough flights to mean something."""
+def test_an_expectation_is_of_enough_flights(april: pd.DataFrame, july: pd.DataFrame, case: Case) -> None:
+    """In spring and in summer; whether a model meets it is asked by the verdict."""
     for rows in (april, july):
         assert case.where is None or case.where(rows).sum() >= 100
-        assert holds(case, champion, rows)
 
 
 def test_changed_rows_are_still_flights(april: pd.DataFrame) -> None:

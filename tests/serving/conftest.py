@@ -10,7 +10,7 @@ from service_example import Running, build, serving
 @pytest.fixture(scope="session")
 def flights_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A binary task, trees."""
-    return build("flights", tmp_path_factory.mktemp("flights") / "bundle")
+    return build("departures", tmp_path_factory.mktemp("flights") / "bundle")
 
 
 @pytest.fixture(scope="session")
