@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from forge_example import desk
 from ratchet import bundle, files, ledger, lock, release
+from ratchet.cli import cli
 from ratchet.deploy import branch
 from ratchet.errors import RatchetError
 from ratchet.release import refusal
@@ -441,6 +443,32 @@ class TestRefusal:
         said = self.refuse(merged, candidate="success", image="success", publish="success")
         assert said == f"closed issue {issue.number}"
         assert self.titles(merged) == []
+
+    def test_a_workflow_that_main_has_changed_is_an_issue_with_the_words_to_press(
+        self, merged: Yard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The job `publish` leaves what differs to the job `refuse`."""
+        merged.judged("good")
+        merged.candidate()
+        merged.desk.commit("main", {".github/workflows/ci.yml": "name: newer\n"})
+        job = merged.desk.job(**RIGHTS)
+        for name, value in {
+            "GITHUB_REPOSITORY": job.repository,
+            "GITHUB_TOKEN": job.token,
+            "GITHUB_API_URL": merged.desk.server.api,
+            "GITHUB_SERVER_URL": job.server_url,
+            "GITHUB_ACTOR": "ada",
+            "GITHUB_RUN_ID": "700",
+        }.items():
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(cli, ["release", str(merged.folder)])
+        assert isinstance(done.exception, refusal.Refused)
+
+        self.refuse(merged, candidate="success", publish="failure")
+
+        (issue,) = merged.client.open_issues(refusal.MARKER)
+        assert issue.title == "Nothing was released: main has changed a workflow meanwhile"
+        assert "press Actions → release → Run workflow: it begins at main's newest commit" in issue.body
 
     def test_each_cause_has_an_issue_of_its_own(self, merged: Yard) -> None:
         """The image could not be made; then the publication failed."""
