@@ -103,7 +103,8 @@ class TestPackages:
         files = {
             **workflow("ci", "{push: {branches: [main]}}", step % "write"),
             **workflow("report", "pull_request", step % "read" + shown),
-            **workflow("verdict", follows, step % "write" + shown),
+            **workflow("verdict", follows, step % "read" + shown),
+            **workflow("greedy", follows, step % "write"),
         }
         with opened(tmp_path, environment=None) as desk:
             shutil.copytree(project.ROOT / SETUP, desk.work / SETUP)
@@ -127,6 +128,16 @@ class TestPackages:
             assert "/.venv/bin/python" in log(run)
             assert run.summary == ""
 
+    def test_what_is_kept_is_not_kept_again(self, desk: Desk) -> None:
+        """Until uv.lock changes, nothing is even installed for it."""
+        desk.push({"a": "1"})
+
+        first, second = desk.runs("ci")
+
+        assert f"Cache saved with key: {self.KEY}" in log(first)
+        assert f"Cache restored from key: {self.KEY}" in log(second)
+        assert "Cache saved" not in log(second)
+
     def test_a_miss_is_told_in_the_summary(self, desk: Desk) -> None:
         """A proposal with another lock takes what it has in common with main's."""
         desk.push({"uv.lock": (desk.work / "uv.lock").read_text() + "\n"}, "proposal")
@@ -146,8 +157,8 @@ class TestPackages:
         desk.push({"a": "1"}, "proposal")
         desk.pull("proposal")
 
-        verdict = desk.run("verdict")
+        greedy = desk.run("greedy")
 
-        assert verdict.conclusion == "success", log(verdict)
-        assert "the token may read the caches of the default branch, and not write them" in log(verdict)
+        assert greedy.conclusion == "success", log(greedy)
+        assert "the token may read the caches of the default branch, and not write them" in log(greedy)
         assert list(caches.iterdir()) == []

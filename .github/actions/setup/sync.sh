@@ -2,10 +2,12 @@
 # Makes the environment that uv.lock describes, and the checked-out code the one that runs in it.
 set -euo pipefail
 
-if [[ -n "$KEY" ]]; then # uv's packages and the Python that it installs, in the steps that follow, too
+if [[ "$CACHE" == write && -n "$KEY" && "$MATCHED" == "$KEY" ]]; then
+  exit 0 # they are kept already
+elif [[ -n "$KEY" ]]; then # uv's packages and the Python that it installs, in the steps that follow, too
   export UV_CACHE_DIR=$PWD/.uv/kept/cache UV_PYTHON_INSTALL_DIR=$PWD/.uv/kept/python
   printf '%s\n' "UV_CACHE_DIR=$UV_CACHE_DIR" "UV_PYTHON_INSTALL_DIR=$UV_PYTHON_INSTALL_DIR" >> "$GITHUB_ENV"
-  if [[ "$MATCHED" != "$KEY" ]]; then
+  if [[ "$CACHE" == read && "$MATCHED" != "$KEY" ]]; then
     echo "Cache miss: \`$KEY\`, found ${MATCHED:-nothing}. What is missing was downloaded." >> "$GITHUB_STEP_SUMMARY"
   fi
 fi

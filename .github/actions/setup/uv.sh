@@ -12,7 +12,7 @@ lock=$(dirname "$0")/../../../uv.lock
 
 entry=$(sed -n '/^name = "uv"$/,/^$/p' "$lock")
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' <<< "$entry")
-if [[ "$(uv --version 2>/dev/null)" != "uv $version"* ]]; then
+if [[ "$(uv --version 2>/dev/null)" != "uv $version "* ]]; then
   pip=(python3 -m pip)
   if ! "${pip[@]}" --version &>/dev/null; then
     python3 -m venv "$folder/pip"
