@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass
@@ -16,20 +16,23 @@ class Fault:
         method: Of the request; `*` is any.
         path: Regular expression, searched in the request's path.
         status: Answered instead of doing anything; `"cut"`: the change is made, then the connection is cut before the
-            answer; `"drop"`: the connection is cut before anything is done.
+            answer; `"drop"`: the connection is cut before anything is done; `"lie"`: it is done, and what the API
+            answers is changed by `lie`.
         times: How many requests it hits.
         headers: Of the answer: `{"Retry-After": "1"}`.
         message: Of the answer.
         skip: How many matching requests pass unharmed before.
+        lie: The JSON that is answered, given the one that would be.
     """
 
     method: str
     path: str
-    status: int | Literal["cut", "drop"]
+    status: int | Literal["cut", "drop", "lie"]
     times: int = 1
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = "Server Error"
     skip: int = 0
+    lie: Callable[[Any], Any] = lambda answer: answer
 
     def hits(self, method: str, path: str) -> bool:
         """It strikes this request; counts it."""

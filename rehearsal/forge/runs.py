@@ -155,6 +155,20 @@ def cancel(forge: Forge, run: Run, actor: Actor) -> None:
     forge.emit(events.run_control(forge, run, "cancelled", actor.login))
 
 
+def delete(forge: Forge, run: Run) -> None:
+    """Forget a run that has ended, with what it left.
+
+    Raises:
+        Refusal: 409, it has not ended yet.
+    """
+    if run.status != "completed" and not run.is_held:
+        raise Refusal(409, "Cannot delete a workflow run that is still in progress.")
+    state = forge.state
+    state.runs.remove(run)
+    state.artifacts = [one for one in state.artifacts if one.run_id != run.id]
+    state.check_runs = [one for one in state.check_runs if one.run_id != run.id]
+
+
 def approve(forge: Forge, run: Run, actor: Actor) -> None:
     """Let a run begin that waits for it, as the button does: still its first attempt.
 

@@ -92,6 +92,8 @@ class Server:
         fault = next((one for one in self._forge.faults if one.hits(scope["method"], path)), None)
         if fault and isinstance(fault.status, int):
             await _faulty(fault)(scope, receive, send)
+        elif fault and fault.status == "lie":
+            await self._route(path, scope, receive, send, fault)
         elif fault:
             if fault.status == "cut":
                 await self._route(path, scope, receive, _nowhere)
@@ -99,7 +101,7 @@ class Server:
         else:
             await self._route(path, scope, receive, send)
 
-    async def _route(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _route(self, path: str, scope: Scope, receive: Receive, send: Send, fault: Fault | None = None) -> None:
         for prefix, app in self._forge.mounts.items():
             if path == prefix or path.startswith(f"{prefix}/"):
                 inner = {**scope, "path": path, "root_path": scope.get("root_path", "") + prefix}
@@ -112,6 +114,8 @@ class Server:
         request = Request(scope, receive)
         raw = await request.body()
         answer = await run_in_threadpool(self._answer, kind, request, raw)
+        if fault and not isinstance(answer.body, bytes):
+            answer = replace(answer, body=fault.lie(answer.body))
         await _respond(answer)(scope, receive, send)
 
     def _page_app(self) -> ASGIApp:
@@ -214,8 +218,8 @@ def _respond(answer: Answer) -> Response:
 
 def _faulty(fault: Fault) -> Response:
     assert isinstance(fault.status, int)  # noqa: S101 - for the type checker
-    body = json.dumps({"message": fault.message, "documentation_url": _DOCS, "status": str(fault.status)})
-    return Response(body, fault.status, {**_COMMON, "Content-Type": "application/json", **fault.headers})
+    body = fault.lie({"message": fault.message, "documentation_url": _DOCS, "status": str(fault.status)})
+    return Response(json.dumps(body), fault.status, {**_COMMON, "Content-Type": "application/json", **fault.headers})
 
 
 async def _nowhere(message: object) -> None:

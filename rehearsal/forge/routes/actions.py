@@ -122,6 +122,11 @@ def _cancel(ask: Ask) -> Answer:
     return Answer(202, {})
 
 
+def _delete_run(ask: Ask) -> Answer:
+    runs.delete(ask.forge, _run(ask))
+    return Answer(204)
+
+
 def _approve(ask: Ask) -> Answer:
     runs.approve(ask.forge, _run(ask), ask.actor)
     return Answer(201, {})
@@ -268,6 +273,7 @@ ROUTES = (
     Route("GET", f"{_WORKFLOW}/runs", _runs_of_workflow, _READ),
     Route("GET", "/repos/{owner}/{repo}/actions/runs", _list_runs, _READ),
     Route("GET", _RUN, _get_run, _READ),
+    Route("DELETE", _RUN, _delete_run, _WRITE),
     Route("GET", f"{_RUN}/attempts/{{attempt_number}}", _get_attempt, _READ),
     Route("GET", f"{_RUN}/attempts/{{attempt_number}}/jobs", _attempt_jobs, _READ),
     Route("POST", f"{_RUN}/rerun", _rerun, _WRITE),

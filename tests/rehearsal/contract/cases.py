@@ -152,6 +152,8 @@ WRITES: list[Row] = [
     (f"POST {RUN}/approve", 201, lambda w: Call(path={"run_id": w.waiting_run().id})),
     (f"POST {RUN}/cancel", 202, lambda w: Call(path={"run_id": w.open_run().id})),
     (f"POST {RUN}/rerun", 201, lambda w: Call(path={"run_id": w.finished_run().id})),
+    (f"DELETE {RUN}", 204, lambda w: Call(path={"run_id": w.finished_run().id})),
+    (f"DELETE {RUN}", 204, lambda w: Call(path={"run_id": w.waiting_run().id})),
     (f"POST {RUN}/pending_deployments", 200, lambda w: _reviewed(w, "approved")),
     (f"POST {RUN}/pending_deployments", 200, lambda w: _reviewed(w, "rejected")),
     (
@@ -383,6 +385,7 @@ FAILURES: list[Row] = [
     ),
     (f"POST {PULL}/reviews", 422, lambda w: Call("eve", {"pull_number": w.pull}, body={"event": "COMMENT"})),
     (f"POST {RUN}/rerun", 403, lambda w: Call(path={"run_id": w.open_run().id})),
+    (f"DELETE {RUN}", 409, lambda w: Call(path={"run_id": w.open_run().id})),
     (
         f"POST {R}/actions/workflows/{{workflow_id}}/dispatches",
         422,

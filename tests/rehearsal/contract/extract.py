@@ -44,6 +44,7 @@ GET    /repos/{owner}/{repo}/actions/permissions/workflow
 PUT    /repos/{owner}/{repo}/actions/permissions/workflow
 GET    /repos/{owner}/{repo}/actions/runs
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}
+DELETE /repos/{owner}/{repo}/actions/runs/{run_id}
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}/approvals
 POST   /repos/{owner}/{repo}/actions/runs/{run_id}/approve
 GET    /repos/{owner}/{repo}/actions/runs/{run_id}/artifacts
