@@ -34,7 +34,7 @@ VERBS = [
     *("scope", "evidence", "judge", "settle", "comment", "accept", "adopt", "refresh"),
     *("candidate", "image", "smoke", "release", "refuse"),
     *("deploy", "rollback"),
-    *("drift", "backtest", "status", "audit", "outcomes", "doctor"),
+    *("drift", "backtest", "status", "audit", "outcomes", "doctor", "selftest"),
 ]
 TALKING = {
     "evidence": [],
@@ -52,6 +52,7 @@ TALKING = {
     "status": [],
     "audit": ["model-v1"],
     "doctor": [],
+    "selftest": ["ask"],
 }
 """Verbs that talk to GitHub, with what they cannot do without."""
 TOKEN = {"GITHUB_TOKEN": "t"}

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ratchet import runs
+from ratchet.selftest.branch import is_selftest
 
 if TYPE_CHECKING:
     from ratchet.forge import Commit, Forge, Pull, Run
@@ -49,9 +50,9 @@ class Place:
 def find(forge: Forge, told: Run) -> Place | None:
     """The open pull request into the default branch that a run is about; None when its commit does not matter any more.
 
-    None, too, when the head is offered to several branches, because a run does not say for which it was made, when it
-    is a fork's copy of a commit that one of our own pull requests has, for statuses belong to commits, and when no run
-    of the workflow counts.
+    None, too, when it is the self-test's own, when the head is offered to several branches, because a run does not say
+    for which it was made, when it is a fork's copy of a commit that one of our own pull requests has, for statuses
+    belong to commits, and when no run of the workflow counts.
 
     Args:
         forge: With a token that reads.
@@ -60,7 +61,7 @@ def find(forge: Forge, told: Run) -> Place | None:
     if told.event not in EVENTS:
         return None
     found = forge.pulls_of(told.head_repository or "", told.head_branch or "")
-    if len(found) != 1 or found[0].base_branch != forge.default_branch:
+    if len(found) != 1 or found[0].base_branch != forge.default_branch or is_selftest(found[0]):
         return None
     pull = found[0]
     if pull.is_fork and any(own.head_sha == told.head_sha for own in forge.open_pulls() if not own.is_fork):

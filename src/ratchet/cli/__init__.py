@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratchet.cli import backtest, deploy, drift, model, operate, pull_request, release
+from ratchet.cli import backtest, deploy, drift, model, operate, pull_request, release, selftest
 from ratchet.cli.root import cli
 from ratchet.errors import told_to_the_user
 
@@ -16,6 +16,7 @@ for verb in (
     *drift.VERBS,
     *backtest.VERBS,
     *operate.VERBS,
+    *selftest.VERBS,
 ):
     cli.add_command(verb)
 

@@ -12,14 +12,24 @@ from ratchet.cli import root
 
 
 @click.command(epilog="\b\nExample: GITHUB_REPOSITORY=ada/flights GITHUB_TOKEN=$(gh auth token) ratchet doctor")
-def doctor() -> None:
-    """Look at a repository's settings, and say what to click; exit code 1 when something has to be."""
+@click.option("--live", is_flag=True, help="Run selftest.yml, too, and show what GitHub answered: a few minutes.")
+def doctor(*, live: bool) -> None:
+    """Look at a repository's settings, and say what to click; exit code 1 when something has to be done."""
     from ratchet import doctor
     from ratchet.forge import Forge
+    from ratchet.selftest import answers
+    from ratchet.selftest import live as selftest
 
-    checks = doctor.examine(doctor.ask(Forge.from_environment()))
+    forge = Forge.from_environment()
+    checks = doctor.examine(doctor.ask(forge))
     click.echo("\n".join(doctor.told(checks)))
-    sys.exit(0 if doctor.healthy(checks) else 1)
+    is_well = doctor.healthy(checks)
+    if live:
+        click.echo(f"selftest.yml asks {forge.repository}; that takes a few minutes")
+        found = selftest.ask(forge)
+        click.echo("\n".join(answers.told(found)))
+        is_well = is_well and found.well
+    sys.exit(0 if is_well else 1)
 
 
 @click.command(epilog="\b\nExample: ratchet status --url production=https://flights.example.org")

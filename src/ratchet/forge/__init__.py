@@ -11,6 +11,7 @@ repeated only where it cannot double: what could have been done is looked for fi
 from ratchet.forge.api import ApiError, NotFound, Patience
 from ratchet.forge.client import Forge, Moved
 from ratchet.forge.nouns import (
+    BOT,
     Answer,
     Artifact,
     Asset,
@@ -28,6 +29,7 @@ from ratchet.forge.nouns import (
 )
 
 __all__ = [
+    "BOT",
     "Answer",
     "ApiError",
     "Artifact",

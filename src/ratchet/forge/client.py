@@ -108,6 +108,11 @@ class Forge:
         """Whether somebody is this token's user, or a workflow: anybody may copy a mark."""
         return login in {self.login, BOT}
 
+    def requests(self) -> tuple[int, int]:
+        """How many requests this token has an hour, and how many of them are left. Asking costs none."""
+        found = self._api.get("/rate_limit")["resources"]["core"]
+        return int(found["limit"]), int(found["remaining"])
+
     def permission(self, login: str) -> str:
         """What someone may do here: "admin", "write", "read" or "none"."""
         try:
@@ -165,6 +170,10 @@ class Forge:
         found = (Pull.of(data) for data in listed if not data["merged_at"])
         return next((pull for pull in found if not pull.is_fork), None)
 
+    def close_pull(self, number: int) -> None:
+        """Give a pull request up."""
+        self._api.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
+
     def edit_pull(self, pull: Pull, title: str, body: str) -> Pull:
         """Give a pull request this title and text; nothing, when it has them."""
         if pull.title == title and _same_text(pull.body, body):
@@ -189,6 +198,11 @@ class Forge:
             return _target(self._get(f"/git/ref/heads/{quote(name)}"))
         except NotFound:
             return None
+
+    def branches(self, prefix: str) -> list[str]:
+        """Names of the branches that begin so."""
+        listed = self._pages(f"/git/matching-refs/heads/{quote(prefix)}")
+        return [str(data["ref"]).removeprefix("refs/heads/") for data in listed]
 
     def commit(self, sha: str) -> Commit:
         """A commit; of a merge, `files` are those that differ from its first parent."""
@@ -378,6 +392,11 @@ class Forge:
                 made.clear()  # someone removed it meanwhile
         raise ApiError(f"pull request {number}: its comment vanishes as fast as it is written\nrun it again")
 
+    def remove_comments(self, number: int, marker: str) -> None:
+        """Remove our comments that begin with `marker`."""
+        for comment in self._marked(number, marker):
+            self._delete_comment(comment)
+
     def _marked(self, number: int, marker: str, made: Iterable[Comment] = ()) -> list[Comment]:
         """Our comments with the marker, oldest first; with those just made, for lists lag behind."""
         found = {comment.id: comment for comment in (*made, *self.comments(number))}
@@ -430,6 +449,26 @@ class Forge:
     def runs(self, head_sha: str) -> list[Run]:
         """The runs of all workflows for a commit, newest first."""
         return [Run.of(data) for data in self._pages("/actions/runs", "workflow_runs", head_sha=head_sha)]
+
+    def runs_on(self, branch: str, workflow: str = "") -> list[Run]:
+        """The runs on branches of that name, those of forks included, newest first; of one workflow file, if named."""
+        path = f"/actions/workflows/{workflow}/runs" if workflow else "/actions/runs"
+        return [Run.of(data) for data in self._pages(path, "workflow_runs", branch=branch)]
+
+    def cancel_run(self, run_id: int) -> None:
+        """Stop a run; nothing, when it has ended."""
+        try:
+            self._api.send("POST", f"{self._root}/actions/runs/{run_id}/cancel")
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
+    def delete_run(self, run_id: int) -> None:
+        """Delete a run that has ended; nothing, when it is gone."""
+        try:
+            self._api.send("DELETE", f"{self._root}/actions/runs/{run_id}")
+        except NotFound:
+            return
 
     def waiting_runs(self) -> list[Run]:
         """The runs that wait for somebody's approval before they deploy, newest first."""

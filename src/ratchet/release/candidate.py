@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet import files
 from ratchet.errors import RatchetError
+from ratchet.selftest.branch import is_selftest
 
 if TYPE_CHECKING:
     from ratchet.forge import Forge
@@ -85,6 +86,6 @@ def behind(forge: Forge, sha: str) -> list[int]:
     Of a release's commit: their verdicts are about an older champion. Dependabot's are left to it, for it gives up a
     branch that somebody else has pushed to.
     """
-    own = [pull for pull in forge.open_pulls(forge.default_branch) if not pull.is_fork]
+    own = [pull for pull in forge.open_pulls(forge.default_branch) if not pull.is_fork and not is_selftest(pull)]
     asked = [pull for pull in own if not pull.head_branch.startswith("dependabot/")]
     return [pull.number for pull in asked if forge.compare(sha, pull.head_sha).merge_base != sha]

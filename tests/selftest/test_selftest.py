@@ -1,0 +1,213 @@
+"""The self-test on a forge: it names the world that GitHub is, and each assumption that does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selftest_example import NAME, WAIT, World, world
+
+from ratchet.selftest.answers import Answers
+from ratchet.selftest.ask import QUESTIONS, comment
+from ratchet.selftest.branch import PREFIX
+from ratchet.selftest.scene import MESSAGE, TITLE
+from rehearsal.forge import BotRuns, Fault
+
+ALWAYS = 1_000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[World]:
+    """A repository on a forge that holds what a workflow's token causes."""
+    with world(tmp_path) as made:
+        yield made
+
+
+def outcomes(found: Answers, outcome: str) -> dict[str, str]:
+    """What was found, by the question, where it came out so."""
+    return {answer.id: answer.found for answer in found.answers if answer.outcome == outcome}
+
+
+def nothing_is_left(place: World) -> bool:
+    """No branch, run, open pull request or comment."""
+    pulls = place.server.pulls(NAME)
+    return (
+        place.branches() == ["main"]
+        and place.runs() == []
+        and [(pull.title, pull.state) for pull in pulls] == [(TITLE, "closed")] * len(pulls)
+        and place.server.state.comments == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("bot_runs", "named"),
+    [
+        ("held", "runs that are held for approval"),
+        ("none", "no run at all"),
+        ("failed", "runs that end without a job"),
+    ],
+)
+def test_each_world_is_as_we_think_and_is_named(tmp_path: Path, bot_runs: BotRuns, named: str) -> None:
+    """Whatever GitHub makes of what a workflow's token causes, the loop can live with it, and the answer says which."""
+    with world(tmp_path, bot_runs) as made:
+        found = made.selftest()
+
+        assert [answer.id for answer in found.answers] == list(QUESTIONS)
+        assert outcomes(found, "otherwise") == outcomes(found, "could not ask") == {}
+        said = outcomes(found, "as we think")
+        assert said["opened-starts-nothing"] == said["lock-commit-starts-nothing"] == named
+        assert nothing_is_left(made)
+        assert found.left == (
+            "pull request 1, closed",
+            f"statuses of commit {str(found.commit)[:10]}, which no branch holds",
+        )
+
+
+def lies(path: str, lie: Callable[[Any], Any]) -> Fault:
+    """What is read there is not the truth."""
+    return Fault("GET", path, "lie", ALWAYS, lie=lie)
+
+
+def runs(lie: Callable[[Any], dict[str, Any]]) -> Fault:
+    """A lie about each run of a list."""
+    return lies("/actions/runs$", lambda said: {**said, "workflow_runs": [r | lie(r) for r in said["workflow_runs"]]})
+
+
+def begun(place: World, *, is_first: bool) -> Fault:
+    """The runs go on: those of the pull request's first commit, or those of the one on top of it."""
+    goes_on = {"status": "in_progress", "conclusion": None}
+    main = place.git.branch("main")
+    return runs(lambda run: goes_on if (main in place.git.commit(run["head_sha"]).parents) is is_first else {})
+
+
+BROKEN: dict[str, Callable[[World], Fault | list[Fault]]] = {
+    "artifact-up-and-down": lambda _: Fault("GET", r"/actions/artifacts/\d+/zip$", 415, ALWAYS),
+    "tarball-down": lambda _: Fault("GET", "/tarball/", 415, ALWAYS),
+    "commit-by-api": lambda _: Fault("POST", "/git/commits$", 403, ALWAYS),
+    "pull-request": lambda _: Fault("POST", "/pulls$", 403, ALWAYS),
+    "opened-starts-nothing": lambda place: begun(place, is_first=True),
+    "lock-commit-starts-nothing": lambda place: begun(place, is_first=False),
+    "push-starts-nothing": lambda _: runs(lambda run: {"event": "push"} if run["name"] == "ci" else {}),
+    "status-up-and-down": lambda _: lies(
+        "/statuses$", lambda said: [{**one, "creator": {**one["creator"], "login": "ada"}} for one in said]
+    ),
+    "gates-count": lambda _: lies(r"/pulls/\d+$", lambda said: {**said, "mergeable_state": "blocked"}),
+    "only-forward": lambda _: Fault("PATCH", rf"/git/refs/heads/{PREFIX}\d+$", 200, skip=2),
+    "workflow-file-refused": lambda _: Fault("PATCH", "/git/refs/heads/.*-workflow$", 200),
+    "older-workflows-refused": lambda place: [
+        Fault("POST", "/git/refs$", 201, skip=2, lie=lambda _: {"object": {"sha": place.older}}),
+        Fault("PATCH", "/git/refs/heads/.*-older$", 200),
+    ],
+    "dispatch-starts": lambda _: lies("/workflows/selftest.yml/runs$", lambda said: {**said, "workflow_runs": []}),
+    "deleted-branch-closes": lambda _: lies(r"/pulls/\d+$", lambda said: {**said, "state": "open"}),
+    "requests-left": lambda _: lies(
+        "/rate_limit$", lambda said: {**said, "resources": {"core": {**said["rate"], "limit": 60}}}
+    ),
+    "comment-with-least-permission": lambda _: Fault("POST", r"/issues/\d+/comments$", 403, ALWAYS),
+    "no-more-than-is-asked-for": lambda place: Fault(
+        "POST", "/git/refs$", 201, skip=3, lie=lambda _: {"object": {"sha": place.git.branch("main")}}
+    ),
+}
+"""By the assumption that breaks: what GitHub would then answer."""
+
+
+@pytest.mark.parametrize("broken", QUESTIONS)
+def test_the_assumption_that_is_broken_is_named_and_no_other(place: World, broken: str) -> None:
+    """What depends on it cannot be asked, the rest is as we think, and nothing is left behind."""
+    faults = BROKEN[broken](place)
+    place.server.faults.extend(faults if isinstance(faults, list) else [faults])
+
+    found = place.selftest()
+
+    place.server.faults.clear()
+    assert list(outcomes(found, "otherwise")) == [broken], found.answers
+    assert not found.well
+    assert nothing_is_left(place)
+
+
+def test_every_question_can_be_broken() -> None:
+    """One that nothing breaks asks nothing."""
+    assert set(BROKEN) == set(QUESTIONS)
+
+
+def test_a_setting_that_is_off_is_named_with_what_to_click(place: World) -> None:
+    """On the first day workflows may not open pull requests; what needs one cannot be asked."""
+    place.server.repository(NAME).settings.actions_may_open_pulls = False
+
+    found = place.selftest()
+
+    (said,) = outcomes(found, "otherwise").items()
+    assert said[0] == "pull-request"
+    assert "GitHub Actions is not permitted to create or approve pull requests" in said[1]
+    answer = next(answer for answer in found.answers if answer.id == "pull-request")
+    assert answer.todo.endswith("Allow GitHub Actions to create and approve pull requests")
+    assert outcomes(found, "could not ask")["comment-with-least-permission"] == (
+        "that needs what `pull-request` asks for"
+    )
+    assert nothing_is_left(place)
+
+
+@pytest.mark.parametrize(
+    ("rulesets", "why"),
+    [
+        ([], "no ruleset asks for ci-gate and model-gate: import .github/rulesets/main.json"),
+        (["tests"], "the rulesets ask for more: tests"),
+    ],
+)
+def test_whether_gates_count_is_asked_of_our_ruleset_alone(place: World, rulesets: Sequence[str], why: str) -> None:
+    """Without it, or beside another that blocks, the pull request's state tells nothing of the gates."""
+    held = place.server.repository(NAME).rulesets
+    if not rulesets:
+        held.clear()
+    for context in rulesets:
+        parameters = {"required_status_checks": [{"context": context}]}
+        held.append({**held[0], "id": 2, "rules": [{"type": "required_status_checks", "parameters": parameters}]})
+
+    assert outcomes(place.selftest(), "could not ask") == {"gates-count": why}
+
+
+def test_what_cannot_be_reached_is_not_otherwise(place: World) -> None:
+    """A bad day of GitHub's tells nothing about what it does on others."""
+    place.server.faults.append(Fault("*", "/git/", 502, ALWAYS, skip=1))
+
+    found = place.selftest()
+
+    assert outcomes(found, "otherwise") == {}
+    assert "GitHub answers 502" in outcomes(found, "could not ask")["commit-by-api"]
+
+
+def test_without_answers_of_the_first_job_nothing_is_claimed(place: World) -> None:
+    """It was cut off: the second says of every question that it was not asked."""
+    found = comment(place.client(), 1, WAIT, None)
+
+    assert list(outcomes(found, "could not ask")) == list(QUESTIONS)
+
+
+def test_what_a_run_that_was_cut_off_has_left_the_next_one_removes(place: World) -> None:
+    """Branches, runs and the open pull request."""
+    cut = place.begin()
+    client, main = place.job_of(cut, "ask"), place.git.branch("main")
+    for name in (f"{PREFIX}{cut.id}", f"{PREFIX}{cut.id}-workflow"):
+        client.create_branch(name, str(main))
+    client.commit_files(f"{PREFIX}{cut.id}", main, {}, MESSAGE)
+    client.create_pull(TITLE, f"{PREFIX}{cut.id}", "main")
+    assert [run.is_held for run in place.runs()] == [True, True]
+    place.server.close_run(cut, "cancelled")
+
+    place.selftest()
+
+    assert nothing_is_left(place)
+
+
+@pytest.mark.parametrize("name", ["mine", "{other}", "{selftest}", "{selftest}-workflow"])
+def test_a_branch_that_is_not_its_own_stays(place: World, name: str) -> None:
+    """Whatever a person calls a branch that holds something."""
+    other, selftest = place.run(event="push"), place.begin()
+    branch = PREFIX + name.format(other=other.id, selftest=selftest.id)
+    place.commit(branch, {"params.yaml": "problem: mine\n"})
+
+    place.selftest()
+
+    assert place.branches() == ["main", branch]
