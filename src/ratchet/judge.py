@@ -38,7 +38,7 @@ from ratchet import (
     schemas,
 )
 from ratchet.errors import RatchetError
-from ratchet.forge import ApiError
+from ratchet.forge import ApiError, NotFound
 from ratchet.place import find
 from ratchet.problem import Problem
 from ratchet.report import page
@@ -152,13 +152,17 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
         cache: Where environments of bundles are kept.
 
     Returns:
-        The judgement; None when the run does not count for an open pull request, or ended (cancelled, out of time,
-        held) in a way that says nothing about the proposal.
+        The judgement; None when the run does not count for an open pull request, was deleted, as the self-test does
+        with those that it has caused, or ended (cancelled, out of time, held) in a way that says nothing about the
+        proposal.
 
     Raises:
         RatchetError: The run is not one of report.yml, or GitHub does not answer.
     """
-    run = forge.run(run_id)
+    try:
+        run = forge.run(run_id)
+    except NotFound:
+        return None
     if run.path != REPORT or run.attempt != attempt:
         raise RatchetError(f"run {run_id}: is attempt {run.attempt} of {run.path}, not {attempt} of {REPORT}")
     place = find(forge, run)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from forge_example import Desk, desk
+from ratchet import judge
 from ratchet.forge import BOT, Pull
 from ratchet.release import candidate
 from ratchet.selftest.branch import PREFIX, is_selftest
 from rehearsal.forge import Forge as Server
-from settle_example import CI, Place
+from settle_example import CI, REPORT, Place
 
 
 def pull(**fields: str) -> Pull:
@@ -66,6 +69,15 @@ def test_no_gate_of_it_is_ever_set(forge: Server, by_bot: bool, states: dict[str
     place.settle(place.ended(CI)[1])
 
     assert place.states(place.head) == states
+
+
+def test_a_run_of_it_that_is_gone_is_not_judged(forge: Server, tmp_path: Path) -> None:
+    """The self-test deletes the runs that came of it, and verdict.yml may begin later."""
+    place = proposed(desk(forge), by_bot=True)
+    run, _ = place.ended(REPORT, "failure")
+    place.forge.delete_run(run.id)
+
+    assert judge.judge(place.forge, run.id, 1, tmp_path) is None
 
 
 @pytest.mark.parametrize(("by_bot", "expected"), [(True, []), (False, [1])])
