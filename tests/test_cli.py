@@ -31,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("outputs")
 ROOT = Path(__file__).parents[1]
 VERBS = [
     *("tune", "accept-revision", "digest", "track", "registry", "score", "compare"),
-    *("scope", "evidence", "judge", "settle", "comment", "accept", "adopt", "refresh"),
+    *("scope", "evidence", "judge", "settle", "link", "comment", "accept", "adopt", "refresh"),
     *("candidate", "image", "smoke", "release", "refuse"),
     *("deploy", "rollback"),
     *("drift", "backtest", "status", "audit", "outcomes", "doctor", "selftest"),
@@ -477,12 +477,15 @@ class TestVerdict:
             *("settle", "--judgement", "judgement.json", "--out", "settled"),
             **given(place),
             GITHUB_EVENT_PATH=str(tmp_path / "event.json"),
-            REPORT_URL=page,
         )
 
         assert (done.code, done.err) == (0, "")
         assert done.out == f"{place.head[:8]} model-gate: failure, Block: log loss rises.\n"
+        assert "Block: log loss rises." in (tmp_path / "settled/report.html").read_text()
+        assert page not in (tmp_path / "settled/comment.md").read_text()
+        assert job("link", "settled", REPORT_URL=page).out == "linked\n"
         assert page in (tmp_path / "settled/comment.md").read_text()
+        assert job("link", "nothing", REPORT_URL=page).out == "no comment of a verdict is there\n"
         assert len(place.verdicts()) == 1
         assert place.status(place.head) == ("failure", "Block: log loss rises.")
 

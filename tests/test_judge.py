@@ -38,7 +38,12 @@ class Court:
         sha = self.desk.commit("change", changes, name=name)
         head = "change" if owner == "ada" else f"{owner}:change"
         self.desk.client().create_pull("Try it", head, "main")
-        return self.desk.run(head_sha=sha, head_branch="change", head_repository=name)
+        return self.begun(self.desk.run(head_sha=sha, head_branch="change", head_repository=name))
+
+    def begun(self, run: ServerRun) -> ServerRun:
+        """A job of it has begun."""
+        self.desk.server.begin_job(run, "report", {})
+        return run
 
     def propose_good(self, **more: str) -> ServerRun:
         """The good model's parameters."""
@@ -203,7 +208,7 @@ class TestUnchanged:
         assert (found["outcome"], found["lock"], found["judge_changed"]) == ("unchanged", None, [])
         assert (found["verdicts"], found["artifact"], found["model_digest"]) == ([], None, None)
         assert found["head"]["sha"] == run.head_sha
-        assert not (court.out / "report.html").exists()
+        assert not (court.out / "card.html").exists()
 
     def test_a_lock_that_lies_is_replaced_by_mains(self, court: Court) -> None:
         """The head's own says something else of a live stage."""
@@ -418,7 +423,7 @@ class TestJudged:
         }
         assert ["model.kind", "stump", "hist"] in found["params"]
         assert found["stages"] == [{"name": "export", "seconds": 4.1}]
-        assert (court.out / "report.html").is_file()
+        assert (court.out / "card.html").is_file()
         assert (court.out / "card.html").is_file()
         record = ledger.verdict(found, 1, ledger.now())
         assert record["lock_blob"] == ledger.blob_name(court.good_lock)

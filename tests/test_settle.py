@@ -628,6 +628,23 @@ class TestJudged:
         assert (mine["look"], mine["verdict"], mine["hold"]) == (2, "hold", "safe")
         assert place.status(place.head) == ("failure", SENTENCES["safe"])
 
+    def test_the_page_and_the_comment_are_of_the_look_that_was_recorded(self, place: Place) -> None:
+        """Two models race for the first look: for the one that lost, both say what its second look says."""
+        run, event = place.ended()
+        judgement = place.judgement(run)
+        judgement["verdicts"][1] = {**judgement["verdicts"][1], **verdict("safe")}
+
+        def record() -> None:
+            other = {**judgement, "model_digest": "9" * 64, "pull_request": 99}
+            ledger.Ledger(place.forge).append(ledger.verdict(other, 1, ledger.now()))
+
+        found = settle.settle(place.interrupted("commit_files", record), event, judgement, place.links)
+
+        assert place.verdicts()[-1]["look"] == 2
+        for text in (found.page or "", found.comment or ""):
+            assert SENTENCES["safe"].removeprefix("Hold, safe: ") in text
+            assert SENTENCES["promote"].removeprefix("Promote: ") not in text
+
     def test_a_look_that_the_judgement_does_not_hold_is_told(self, place: Place) -> None:
         """Too many models were judged meanwhile; nothing is recorded."""
         run, event = place.ended()

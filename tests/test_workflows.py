@@ -536,7 +536,7 @@ class TestVerbs:
         """
         found = slim_commands()
         assert set(found) == {
-            *("accept", "adopt", "refresh", "scope", "settle", "comment"),
+            *("accept", "adopt", "refresh", "scope", "settle", "link", "comment"),
             *("release", "refuse", "rollback"),
             *("deploy plan", "deploy promote", "drift answer"),
         }

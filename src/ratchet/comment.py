@@ -151,7 +151,7 @@ def render(
     case = _Case(judgement, _completed(links, judgement), acceptance, lock_commit)
     outcome = str(judgement["outcome"])
     if outcome == "judged":
-        found = _judged(case, _verdict(judgement, look))
+        found = _judged(case, look)
     elif outcome in _OTHERS:
         found = _OTHERS[outcome](case)
     else:
@@ -210,16 +210,26 @@ class _Case:
 # --- judged ----------------------------------------------------------------------------------------------------------
 
 
-def _judged(case: _Case, verdict: Record) -> list[Section]:
-    sides = {name: _side(case.judgement["sides"][name]) for name in ("champion", "challenger")}
-    inputs = Inputs(
-        verdict,
-        **sides,
-        params=[(str(key), old, new) for key, old, new in case.judgement["params"]],
-        commands=_commands(case, verdict),
-        stages=case.judgement["stages"],
-        seconds=case.judgement["seconds"],
+def inputs_of(judgement: Record, look: int) -> Inputs:
+    """What a report of the verdict at a look is made from; the comment and the page have it from here.
+
+    Raises:
+        RatchetError: The judgement has no verdict for this look.
+    """
+    return Inputs(
+        _verdict(judgement, look),
+        _side(judgement["sides"]["champion"]),
+        _side(judgement["sides"]["challenger"]),
+        params=[(str(key), old, new) for key, old, new in judgement["params"]],
+        stages=judgement["stages"],
+        seconds=judgement["seconds"],
     )
+
+
+def _judged(case: _Case, look: int) -> list[Section]:
+    inputs = inputs_of(case.judgement, look)
+    verdict = inputs.verdict
+    inputs = replace(inputs, commands=_commands(case, verdict))
     top = _decision(case, verdict)
     evidence = (*_baseline(case, verdict), *sections.primary(inputs), *sections.judged_on(verdict), *_where(case))
     params = sections.params(inputs)

@@ -148,7 +148,7 @@ def judge(forge: Forge, run_id: int, attempt: int, out: Path, cache: Path | None
         forge: With a token that reads.
         run_id: The run of report.yml.
         attempt: Its attempt.
-        out: Folder for judgement.json and, where models were compared, report.html and card.html.
+        out: Folder for judgement.json and, where models were compared, card.html.
         cache: Where environments of bundles are kept.
 
     Returns:
@@ -325,15 +325,7 @@ def _compared(forge: Forge, proposal: Proposal, submission: intake.Submission, b
     looks, changed = range(first, first + LOOKS), bool(_judges(proposal))
     verdicts = gate.verdicts(old, challenger, rows.digests, proposal.policy.gate, looks, judge_changed=changed)
     new_shown = report.Side(challenger.evaluation, submission.dataset, submission.training, challenger.size)
-    shown = report.Inputs(
-        verdicts[0],
-        old_shown,
-        new_shown,
-        _changed_params(proposal),
-        stages=submission.run["stages"],
-        seconds=submission.run["seconds"],
-    )
-    _write_pages(bench.out, shown, _texts(proposal), challenger.manifest)
+    _write_card(bench.out, new_shown, _texts(proposal), challenger.manifest)
     return {
         "holdout": digest,
         "verdicts": verdicts,
@@ -430,10 +422,8 @@ def _texts(proposal: Proposal) -> card.Texts:
     return card.parse(proposal.head.read(path) or b"", path)
 
 
-def _write_pages(out: Path, shown: report.Inputs, texts: card.Texts, manifest: Mapping[str, Any]) -> None:
-    new = shown.challenger
+def _write_card(out: Path, new: report.Side, texts: card.Texts, manifest: Mapping[str, Any]) -> None:
     document = card.card(texts, manifest, new.dataset or {}, new.evaluation or {}, new.training or {})
-    files.write_text(out / "report.html", page.render(report.report(shown)))
     files.write_text(out / "card.html", page.render(document))
 
 

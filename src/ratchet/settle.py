@@ -12,13 +12,14 @@ state, and so do events in any order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ratchet import comment, files, ledger, runs, schemas
+from ratchet import comment, files, ledger, report, runs, schemas
 from ratchet.errors import RatchetError
 from ratchet.place import LOCK, Place, find, is_lock_child, stand
+from ratchet.report import page
 
 if TYPE_CHECKING:
     from ratchet.forge import Forge, Pull, Run
@@ -29,6 +30,7 @@ State = Literal["pending", "success", "failure", "error"]
 MODEL, CI = "model-gate", "ci-gate"
 REPORT_PATH, CI_PATH = ".github/workflows/report.yml", ".github/workflows/ci.yml"
 WORKFLOWS = {REPORT_PATH: MODEL, CI_PATH: CI}
+TOLD = "told.json"
 LARGEST_JUDGEMENT = 3_000_000
 ACCEPTABLE = ("safe", "judge changed")  # holds that a maintainer may let pass
 JUDGE_CHANGED = "Hold, judge changed: it touches what judges it, so a maintainer has to accept it"
@@ -55,16 +57,39 @@ class Settled:
         pull_request: Where.
         comment: What; None when there is nothing to say.
         statuses: Those that were set.
+        told: What the comment was rendered from, when models were compared or might have been.
+        page: The report of the verdict at the look that was recorded, as HTML.
     """
 
     pull_request: int | None = None
     comment: str | None = None
     statuses: tuple[Status, ...] = ()
+    told: Record | None = None
+    page: str | None = None
 
     def write(self, folder: Path) -> None:
-        """Write comment.md when there is something to say."""
-        if self.comment is not None:
-            files.write_text(folder / "comment.md", self.comment)
+        """Write comment.md, told.json and report.html, as far as there is something to say."""
+        for name, text in (("comment.md", self.comment), ("report.html", self.page)):
+            if text is not None:
+                files.write_text(folder / name, text)
+        if self.told is not None:
+            files.write_json(folder / TOLD, self.told)
+
+
+def link(folder: Path, report: str | None, card: str | None) -> bool:
+    """Let the comment that was written into a folder lead to pages that were uploaded since; False without one.
+
+    Args:
+        folder: As `Settled.write` leaves it.
+        report: Address of the report; None when it was not uploaded.
+        card: Address of the model card.
+    """
+    if not (folder / TOLD).exists():
+        return False
+    told = files.read_json(folder / TOLD)
+    links = replace(comment.Links(**told.pop("links")), report=report, card=card)
+    files.write_text(folder / "comment.md", comment.render(links=links, **told))
+    return True
 
 
 def run_of(event: Record) -> Run:
@@ -324,8 +349,11 @@ def _judged(forge: Forge, place: Place, judgement: Record, facts: comment.Facts)
     done = conclude(forge, *statuses)
     look = record["look"] if record else 1
     history = [*facts.history, *([record] if record and record not in facts.history else [])]
-    body = comment.render(judgement, look, history, acceptance, facts.links, lock_commit)
-    return Settled(pull.number, body, done)
+    told: dict[str, Any] = {"judgement": judgement, "look": look, "history": history, "acceptance": acceptance}
+    told["lock_commit"] = lock_commit
+    shown = page.render(report.report(comment.inputs_of(judgement, look))) if record else None
+    body = comment.render(**told, links=facts.links)
+    return Settled(pull.number, body, done, {**told, "links": asdict(facts.links)}, shown)
 
 
 def _lock_at(forge: Forge, sha: str) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any
 import project
 from ratchet import bundle
 from rehearsal.desk import Desk
+from rehearsal.forge import BotRuns
 from rehearsal.registry import Registry
 
 BETTER, WORSE, SAME = 1.0, 200.0, 100.001
@@ -24,17 +25,20 @@ BETTER, WORSE, SAME = 1.0, 200.0, 100.001
 CHECKS = "install lint test:\n\t@echo $@\n"
 
 
-def found(folder: Path, change: Callable[[Path], None] = lambda _: None, branch: str = "main") -> Path:
+def found(
+    folder: Path, change: Callable[[Path], None] = lambda _: None, branch: str = "main", checks: str = CHECKS
+) -> Path:
     """A forge in `folder` with one repository, whose first release was made by release.yml.
 
     Args:
         folder: Is made.
         change: Changes the project before it is anybody's.
         branch: The default one.
+        checks: The Makefile.
     """
     source = project.delays(folder.with_name(f"{folder.name}-project"), model__alpha=100.0).root
     change(source)
-    (source / "Makefile").write_text(CHECKS)
+    (source / "Makefile").write_text(checks)
     with Desk(folder) as desk:
         desk.found(source, branch)
         desk.wait()
@@ -44,13 +48,13 @@ def found(folder: Path, change: Callable[[Path], None] = lambda _: None, branch:
 
 
 @contextmanager
-def opened(template: Path, folder: Path) -> Iterator[Desk]:
-    """A desk on a copy of a forge."""
+def opened(template: Path, folder: Path, bot_runs: BotRuns | None = None) -> Iterator[Desk]:
+    """A desk on a copy of a forge; `bot_runs` is what becomes of a workflow's own pushes."""
     shutil.copytree(template, folder)
     state = folder / "state.json"
     content = json.loads(state.read_text().replace(str(template), str(folder)))
     state.write_text(json.dumps({**content, "port": 0}))  # the template's port may be in use
-    with Desk(folder) as desk:
+    with Desk(folder, bot_runs=bot_runs) as desk:
         yield desk
 
 

@@ -75,7 +75,7 @@ def evidence(base: str, out: Path) -> None:
 def judge(run: int, attempt: int, out: Path) -> None:
     """Judge the evidence of a pull request with main's code and policy: the first job of verdict.yml.
 
-    Writes judgement.json, report.html and card.html. Needs a token that reads: GITHUB_TOKEN.
+    Writes judgement.json and card.html. Needs a token that reads: GITHUB_TOKEN.
     """
     from ratchet import judge
     from ratchet.forge import Forge
@@ -93,8 +93,8 @@ def judge(run: int, attempt: int, out: Path) -> None:
 def settle(judgement: Path | None, out: Path, *, failed: bool) -> None:
     """Record what a run of report.yml or ci.yml has led to, and set the statuses: what verdict.yml does of every event.
 
-    Reads the event from GITHUB_EVENT_PATH. Writes the record and dvc.lock through the API; comment.md is for the step
-    after it.
+    Reads the event from GITHUB_EVENT_PATH. Writes the record and dvc.lock through the API; comment.md and report.html
+    are for the steps after it.
     """
     from ratchet import comment, settle
     from ratchet.forge import Forge
@@ -104,9 +104,7 @@ def settle(judgement: Path | None, out: Path, *, failed: bool) -> None:
         address = f"{forge.server_url}/{forge.repository}/actions/runs/{root.run_number()}"
         settle.conclude_failed(forge, root.event(), address)
         return
-    links = comment.Links(
-        forge.server_url, forge.repository, report=os.environ.get("REPORT_URL"), card=os.environ.get("CARD_URL")
-    )
+    links = comment.Links(forge.server_url, forge.repository)
     found = None
     if judgement is not None and judgement.exists():
         found = settle.read(judgement)
@@ -116,6 +114,19 @@ def settle(judgement: Path | None, out: Path, *, failed: bool) -> None:
     root.output("comment", "true" if settled.comment else "false")
     for status in settled.statuses:
         click.echo(f"{status.sha[:8]} {status.context}: {status.state}, {status.description}")
+
+
+@click.command(epilog="\b\nExample: ratchet link build/settled")
+@click.argument("folder", type=root.FOLDER)
+def link(folder: Path) -> None:
+    """Let the comment lead to the report and the model card, which were uploaded since `ratchet settle` wrote it.
+
+    Their addresses are REPORT_URL and CARD_URL.
+    """
+    from ratchet import settle
+
+    given = [os.environ.get(name) or None for name in ("REPORT_URL", "CARD_URL")]
+    click.echo("linked" if settle.link(folder, *given) else "no comment of a verdict is there")
 
 
 @click.command(epilog="\b\nExample: ratchet comment --pr 12 build/settled/comment.md")
@@ -175,6 +186,7 @@ VERBS = (
     evidence,
     judge,
     settle,
+    link,
     comment,
     accept,
     adopt,
