@@ -64,6 +64,13 @@ class TestMachines:
 
         assert self.labels(desk) == ["ubuntu-24.04"]
 
+    def test_dependabots_never_does(self, desk: Desk) -> None:
+        """What it brings in, nobody here has read."""
+        desk.push({"a": "1"}, "dependabot/uv/numpy")
+        desk.pull("dependabot/uv/numpy", desk.forge.token("dependabot[bot]", role="write"))
+
+        assert self.labels(desk) == ["ubuntu-24.04"]
+
     def test_without_the_variable_everything_trains_on_github(self, desk: Desk) -> None:
         """A fresh repository has none."""
         desk.forge.repository(REPOSITORY).variables.clear()
