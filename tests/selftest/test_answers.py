@@ -15,8 +15,8 @@ FOUND = Answers(
     run=7,
     answers=(
         Answer(
-            id="tarball-down",
-            thought="the files of a commit can be had as one tarball",
+            id="commit-down",
+            thought="commits can be read",
             outcome="as we think",
             found="223 files",
             follows="A release stops.",
@@ -46,7 +46,7 @@ FOUND = Answers(
 def test_as_text_only_what_is_otherwise_is_explained() -> None:
     """One line for each answer, three more under what is otherwise, then what is left and the counts."""
     assert answers.told(FOUND) == [
-        "as we think    tarball-down: 223 files",
+        "as we think    commit-down: 223 files",
         "otherwise      requests-left: 60 an hour",
         "               we think that there are 1,000 requests an hour",
         "               Jobs fail for want of requests.",
@@ -62,7 +62,7 @@ def test_as_a_page_everything_stands_in_a_table() -> None:
     page = answers.summary(FOUND)
 
     assert "1 as we think, 1 otherwise, 1 could not ask" in page
-    assert "| as we think | `tarball-down` | the files of a commit can be had as one tarball | 223 files |" in page
+    assert "| as we think | `commit-down` | commits can be read | 223 files |" in page
     assert "- `requests-left`: Jobs fail for want of requests. Run them again \\| later." in page
     assert "- pull request 1, closed" in page
 

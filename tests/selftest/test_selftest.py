@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selftest_example import NAME, WAIT, World, world
+from selftest_example import FILES, NAME, WAIT, World, world
 
 from ratchet.selftest.answers import Answers
 from ratchet.selftest.ask import QUESTIONS, comment
 from ratchet.selftest.branch import PREFIX
-from ratchet.selftest.scene import MESSAGE, TITLE
+from ratchet.selftest.scene import MESSAGE, TITLE, WORKFLOW
 from rehearsal.forge import BotRuns, Fault
+from rehearsal.runner import plan, workflow
 
 ALWAYS = 1_000
 
@@ -84,7 +85,7 @@ def begun(place: World, *, is_first: bool) -> Fault:
 
 BROKEN: dict[str, Callable[[World], Fault | list[Fault]]] = {
     "artifact-up-and-down": lambda _: Fault("GET", r"/actions/artifacts/\d+/zip$", 415, ALWAYS),
-    "tarball-down": lambda _: Fault("GET", "/tarball/", 415, ALWAYS),
+    "commit-down": lambda _: Fault("GET", "/git/trees/", 415, ALWAYS),
     "commit-by-api": lambda _: Fault("POST", "/git/commits$", 403, ALWAYS),
     "pull-request": lambda _: Fault("POST", "/pulls$", 403, ALWAYS),
     "opened-starts-nothing": lambda place: begun(place, is_first=True),
@@ -211,3 +212,16 @@ def test_a_branch_that_is_not_its_own_stays(place: World, name: str) -> None:
     place.selftest()
 
     assert place.branches() == ["main", branch]
+
+
+@pytest.mark.parametrize(
+    ("branch", "group", "is_idle"),
+    [("main", "selftest", False), ("topic", "selftest", False), (f"{PREFIX}12", "selftest77", True)],
+)
+def test_one_waits_for_the_other_and_none_for_what_it_dispatches_itself(branch: str, group: str, is_idle: bool) -> None:
+    """Each would remove what the other has made; what runs on its own branch has nothing to do."""
+    one = workflow.parse(WORKFLOW, FILES[WORKFLOW])
+    known = {"github": {"ref_name": branch, "run_id": "77"}}
+
+    assert plan.group(one, known, NAME).name == f"{NAME}:{group}"
+    assert plan.is_idle(one, known) is is_idle

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
-from ratchet import doctor, runs
+from ratchet import doctor, ledger, runs
 from ratchet.errors import RatchetError
 from ratchet.selftest.answers import Answer
 from ratchet.selftest.scene import MESSAGE, PROBE, TITLE, WORKFLOW, CouldNotAsk, Scene, names, remove_runs
@@ -128,16 +128,19 @@ def artifact_up_and_down(scene: Scene) -> str:
 
 @question(
     ASKED,
-    "the files of a commit can be had as one tarball",
-    "A release cannot compare a model's code with the commit that was judged.",
+    "the tree of a commit can be read, and a file of it is what git has",
+    "Nothing can be judged, released or audited: all of them read commits as data.",
     _REPORT,
 )
-def tarball_down(scene: Scene) -> str:
-    """The default branch's commit, with the file of this workflow in it."""
-    found = scene.forge.archive(scene.base, LARGEST)
-    if WORKFLOW not in found:
-        raise Otherwise(f"it holds {len(found)} files, and {WORKFLOW} is not among them")
-    return f"{len(found)} files"
+def commit_down(scene: Scene) -> str:
+    """The default branch's newest commit, beside what is checked out of it."""
+    listed = scene.forge.tree(scene.base)
+    if WORKFLOW not in listed:
+        raise Otherwise(f"it lists {len(listed)} files, and {WORKFLOW} is not among them")
+    content = scene.forge.file(scene.base, WORKFLOW) or b""
+    if ledger.blob_name(content) != listed[WORKFLOW].sha:
+        raise Otherwise(f"{WORKFLOW} has {len(content)} bytes, which are not those that the tree names")
+    return f"{len(listed)} files"
 
 
 @question(
