@@ -17,6 +17,7 @@ from ratchet import bundle, files, judge, ledger, params, release, schemas
 from ratchet.errors import RatchetError
 from rehearsal.forge import Forge as Server
 from rehearsal.forge import Run as ServerRun
+from rehearsal.project import PARAMS
 from release_example import MODELS
 
 pytestmark = pytest.mark.xdist_group("outputs")
@@ -94,11 +95,11 @@ def court(forge: Server, two_models: Path, tmp_path: Path, monkeypatch: pytest.M
 class TestChangedJudges:
     """What of the judge a proposal touches."""
 
-    POLICY = params.parse(Path(__file__).parents[1].joinpath("params.yaml").read_bytes())
+    POLICY = params.parse(PARAMS.read_bytes())
 
     def changed(self, *paths: str, **values: Any) -> list[str]:
         """Of a proposal that changes these files and parameters."""
-        content = yaml.safe_load(Path(__file__).parents[1].joinpath("params.yaml").read_text())
+        content = yaml.safe_load(PARAMS.read_text())
         for key, value in values.items():
             *sections, last = key.split("__")
             place = content
