@@ -165,15 +165,6 @@ def test_a_forks_pull_request_is_found_although_runs_do_not_name_it(place: Desk)
     assert own.number == here.number
 
 
-def test_a_commit_comes_whole_in_one_archive(place: Desk) -> None:
-    """Its files by path; one that is larger than it may be is refused."""
-    client, sha = place.client(), place.git.branch("main")
-
-    assert client.archive(sha, 1_000_000)["README.md"] == place.git.read(sha, "README.md")
-    with pytest.raises(ApiError, match=r"bytes|MB"):
-        client.archive(sha, 10)
-
-
 def test_closed_pull_requests_are_not_found(place: Desk) -> None:
     """A run that ends after its pull request was closed is of none."""
     made = place.pull("faster")
@@ -227,28 +218,6 @@ def test_a_branch_is_deleted_with_its_pull_request(place: Desk) -> None:
 
 
 # --- git
-
-
-def test_a_tree_lists_files_and_a_blob_has_their_bytes(place: Desk) -> None:
-    """Modes, hashes and sizes, without directories."""
-    sha = place.commit("main", {"src/flights/model/estimator.py": "trees = 2\n"})
-    client = place.client()
-
-    found = client.tree(sha)
-
-    assert sorted(found) == ["README.md", "src/flights/model/estimator.py"]
-    entry = found["src/flights/model/estimator.py"]
-    assert (entry.mode, entry.type, entry.size) == ("100644", "blob", 10)
-    assert client.blob(entry.sha) == b"trees = 2\n"
-
-
-def test_a_blob_beyond_the_limit_is_refused(place: Desk) -> None:
-    """A file from a pull request is as large as its author likes."""
-    sha = place.commit("main", {"dvc.lock": "x" * 1001})
-    client = place.client()
-
-    with pytest.raises(ApiError, match=r"has 1001 bytes; at most 1000 are expected"):
-        client.blob(client.tree(sha)["dvc.lock"].sha, limit=1000)
 
 
 def test_a_commit_tells_what_it_changes(place: Desk) -> None:
@@ -643,7 +612,6 @@ def test_each_download_asks_for_the_media_type_of_its_kind(place: Desk, tmp_path
     target = tmp_path / "down"
 
     client.download(artifact, target, limit=10_000)  # type: ignore[arg-type]
-    client.archive(sha, limit=10_000)
     client.download_asset(asset, target, limit=10_000)
 
     api = Api(place.server.api, place.server.token("ada"), Patience())
@@ -877,21 +845,21 @@ def test_a_release_survives_an_answer_that_is_lost(place: Desk, tmp_path: Path, 
 
 def test_a_server_that_stumbles_is_asked_again(place: Desk) -> None:
     """Longer waits each time, and the answer in the end."""
-    place.fails("GET", r"/git/ref/heads/main", 502, times=3)
+    place.fails("GET", r"/collaborators/ada/permission$", 502, times=3)
 
-    assert place.client().branch("main") == place.git.branch("main")
+    assert place.client().permission("ada") == "admin"
     assert place.waits == [0.5, 1.0, 2.0]
 
 
 def test_patience_has_a_bound(place: Desk) -> None:
     """Five tries, then one error in two lines that says what to do."""
-    place.fails("GET", r"/git/ref/heads/main", 503, times=99)
+    place.fails("GET", r"/collaborators/ada/permission$", 503, times=99)
 
     with pytest.raises(ApiError) as caught:
-        place.client().branch("main")
+        place.client().permission("ada")
 
     assert str(caught.value) == (
-        f"GET /repos/{place.name}/git/ref/heads/main: GitHub answers 503 after 5 tries\nrun it again"
+        f"GET /repos/{place.name}/collaborators/ada/permission: GitHub answers 503 after 5 tries\nrun it again"
     )
     assert caught.value.status == 503
     assert place.waits == [0.5, 1.0, 2.0, 4.0]
@@ -923,28 +891,28 @@ def test_a_rate_limit_that_looks_like_a_refusal_is_waited_for(
     place: Desk, status: int, headers: dict[str, str], message: str
 ) -> None:
     """GitHub answers 403 for both; the headers tell them apart."""
-    place.fails("GET", r"/git/ref/heads/main", status, headers=headers, message=message)
+    place.fails("GET", r"/collaborators/ada/permission$", status, headers=headers, message=message)
 
-    assert place.client().branch("main") == place.git.branch("main")
+    assert place.client().permission("ada") == "admin"
     assert len(place.waits) == 1
     assert 0 <= place.waits[0] <= 9
 
 
 def test_a_rest_that_is_too_long_is_told_at_once(place: Desk) -> None:
     """A job that would sleep for an hour ends, and says when to come back."""
-    place.fails("GET", r"/git/ref/heads/main", 429, headers={"Retry-After": "3600"})
+    place.fails("GET", r"/collaborators/ada/permission$", 429, headers={"Retry-After": "3600"})
 
     with pytest.raises(ApiError, match=r"limits the rate of requests, and asks for 3600 s of rest\nrun it again"):
-        place.client().branch("main")
+        place.client().permission("ada")
 
     assert place.waits == []
 
 
 def test_a_connection_that_is_cut_is_made_again(place: Desk) -> None:
     """Reading twice is harmless."""
-    place.fails("GET", r"/git/ref/heads/main", "cut", times=2)
+    place.fails("GET", r"/collaborators/ada/permission$", "cut", times=2)
 
-    assert place.client().branch("main") == place.git.branch("main")
+    assert place.client().permission("ada") == "admin"
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
@@ -954,14 +922,14 @@ def test_a_server_that_is_not_there_is_named() -> None:
     client = Forge("ada/flights", "token", api_url="http://127.0.0.1:9/api/v3", patience=patience)
 
     with pytest.raises(ApiError, match=r"http://127.0.0.1:9/api/v3 cannot be reached: .*refused.* after 2 tries"):
-        client.branch("main")
+        client.permission("ada")
 
     assert waits == [0.5]
 
 
 def test_a_wrong_token_is_told(place: Desk) -> None:
     """At once: asking again would not help."""
-    for call in (lambda c: c.branch("main"), lambda c: c.login):
+    for call in (lambda c: c.permission("ada"), lambda c: c.login):
         with pytest.raises(ApiError, match=r"the token was refused: it is expired or wrong\nin a workflow") as caught:
             call(place.client("wrong"))
 

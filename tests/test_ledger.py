@@ -69,7 +69,8 @@ def held(hold: str, **fields: Any) -> dict[str, Any]:
 def listing(*records: dict[str, Any]) -> Listing:
     """A ledger with these records, as it would be read."""
     held = {ledger.path_of(entry): ledger.text(entry) for entry in records}
-    return Listing("9" * 40, {path: Entry("100644", "blob", path, len(held[path])) for path in held}, held.__getitem__)
+    entries = {path: Entry("100644", "blob", path) for path in held}
+    return Listing("9" * 40, entries, lambda paths: {path: held[path] for path in paths})
 
 
 def test_a_verdict_lies_under_its_holdout_and_its_model() -> None:
@@ -244,7 +245,7 @@ def test_what_is_not_a_record_is_refused(change: dict[str, Any], message: str) -
 def test_a_broken_record_says_where_it_lies() -> None:
     """Someone edited the branch by hand: the error names the file."""
     path = ledger.path_of(acceptance())
-    broken = Listing("9" * 40, {path: Entry("100644", "blob", "x", 3)}, lambda _: b"{no")
+    broken = Listing("9" * 40, {path: Entry("100644", "blob", "x")}, lambda _: {"x": b"{no"})
 
     with pytest.raises(RatchetError, match=r"records:acceptances/pr12-678.json: is not valid JSON"):
         broken.read(path)

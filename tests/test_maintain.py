@@ -14,7 +14,7 @@ from forge_example import desk
 from ratchet import ledger, maintain, settle
 from ratchet.errors import RatchetError
 from ratchet.forge import Moved
-from ratchet.maintain import Deed, Git
+from ratchet.maintain import Clone, Deed
 from rehearsal.forge import Event
 from rehearsal.forge import Forge as Server
 from rehearsal.forge.access import person
@@ -476,9 +476,9 @@ class TestRefresh:
 class TestGit:
     """Merges on objects alone."""
 
-    def merged(self, place: Place, folder: Path) -> tuple[Git, str]:
+    def merged(self, place: Place, folder: Path) -> tuple[Clone, str]:
         """The merge of main into the branch, in a clone."""
-        git = Git(place.forge, clone(place, folder))
+        git = Clone(place.forge, clone(place, folder))
         base = place.forge.branch("main")
         assert base is not None
         return git, git.merge(place.head, base, "Merge")
@@ -504,7 +504,7 @@ class TestGit:
     def test_it_knows_what_holds_what(self, place: Place, tmp_path: Path) -> None:
         """Ancestors, and what git cannot find."""
         base = place.desk.git.branch("main")
-        git = Git(place.forge, clone(place, tmp_path / "root"))
+        git = Clone(place.forge, clone(place, tmp_path / "root"))
 
         assert git.is_ancestor(str(base), place.head)
         assert not git.is_ancestor(place.head, str(base))
@@ -512,14 +512,14 @@ class TestGit:
 
     def test_a_command_that_fails_is_told_in_one_line(self, place: Place, tmp_path: Path) -> None:
         """Which one, and git's last line."""
-        git = Git(place.forge, clone(place, tmp_path / "root"))
+        git = Clone(place.forge, clone(place, tmp_path / "root"))
 
         with pytest.raises(RatchetError, match=r"^git rev-parse: fatal: [^\n]+$"):
             git.run("rev-parse", "--verify", "nothing")
 
     def test_a_commit_that_is_not_there_is_told(self, place: Place, tmp_path: Path) -> None:
         """By the command that could not find it."""
-        git = Git(place.forge, clone(place, tmp_path / "root"))
+        git = Clone(place.forge, clone(place, tmp_path / "root"))
 
         with pytest.raises(RatchetError, match="git merge-tree: "):
             git.merge("0" * 40, place.head, "Merge")

@@ -19,6 +19,7 @@ _CONFIG = (
     ("receive.hideRefs", "refs/pull"),  # the forge alone writes the heads of pull requests
     ("transfer.hideRefs", "refs/forge"),
     ("uploadpack.allowAnySHA1InWant", "true"),
+    ("uploadpack.allowFilter", "true"),
     ("gc.auto", "0"),
     ("core.logAllRefUpdates", "false"),
 )

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ from ratchet.problem import Problem
 from ratchet.report import page
 
 if TYPE_CHECKING:
-    from ratchet.forge import Artifact, Entry, Forge, Pull, Run
+    from ratchet.forge import Artifact, Entry, Forge, Objects, Pull, Run
     from ratchet.params import Params
 
 Record = dict[str, Any]
@@ -66,21 +65,23 @@ TOLERANCE = 1e-9  # between scores of one bundle on two machines
 
 @dataclass(frozen=True)
 class Tree:
-    """The files of a commit, read as data; those that the checkout has, too, do not come over the network."""
+    """The files of a commit, read as data."""
 
-    forge: Forge
-    root: Path
+    objects: Objects
     entries: Mapping[str, Entry]
+
+    def bring(self, wanted: Callable[[str], bool]) -> None:
+        """Fetch the files that are going to be read, all at once."""
+        self.objects.sizes([entry.sha for path, entry in self.entries.items() if entry.is_file and wanted(path)])
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None when there is no such regular file."""
         entry = self.entries.get(path)
-        if entry is None or entry.type != "blob" or entry.mode == "120000":
+        if entry is None or not entry.is_file:
             return None
-        if (entry.size or 0) > LARGEST_FILE:
+        if self.objects.sizes([entry.sha])[entry.sha] > LARGEST_FILE:
             raise RatchetError(f"{path}: has more than {LARGEST_FILE // 1_000_000} MB.")
-        found = subprocess.run(["git", "cat-file", "blob", entry.sha], cwd=self.root, capture_output=True, check=False)
-        return found.stdout if found.returncode == 0 else self.forge.blob(entry.sha, LARGEST_FILE)
+        return self.objects.files([entry.sha], LARGEST_FILE)[entry.sha]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,13 @@ class Proposal:
 
     def faults(self, stages: lock.Stages, output: Read = lambda _: None) -> list[str]:
         """Where a lock does not fit the files and the parameters of the head, and the outputs that are known."""
+        entries = [item for stage in stages.values() for kind in ("deps", "outs") for item in stage.get(kind, [])]
+        named = {str(item["path"]) for item in entries}
+        self.head.bring(
+            lambda path: (
+                path.endswith(".dvcignore") or not named.isdisjoint([path, *map(str, PurePosixPath(path).parents)])
+            )
+        )
 
         def read(path: str) -> bytes | None:
             content = self.head.read(path)
@@ -226,9 +234,9 @@ def holdout_digest(digests: Mapping[str, str]) -> str:
 
 
 def _proposal(forge: Forge, pull: Pull, run: Run) -> Proposal:
-    root = Path()
     base_sha = forge.compare(pull.base_branch, run.head_sha).merge_base
-    base, head = (Tree(forge, root, forge.tree(sha)) for sha in (base_sha, run.head_sha))
+    forge.objects.bring([base_sha, run.head_sha])
+    base, head = (Tree(forge.objects, forge.tree(sha)) for sha in (base_sha, run.head_sha))
     return Proposal(pull, run, base_sha, base, head)
 
 

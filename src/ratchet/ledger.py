@@ -43,11 +43,7 @@ VERSION = 1
 DIGITS = 16
 """Digits of a digest in a path: enough that two never meet, few enough to read."""
 LIMIT = 1_000_000
-"""Bytes of a record at most."""
-FEW = 20
-"""Records that are asked for one by one; after these the whole ledger comes at once, for requests are counted."""
-ARCHIVE = 500_000_000
-"""Bytes of the whole ledger at most."""
+"""Bytes of a record at most, on average of those that are read together."""
 TRIES = 12
 """How often a record is tried again when others are faster; each time, one of them got through."""
 
@@ -192,12 +188,12 @@ class Listing:
     Attributes:
         head: The commit; None while there is no ledger.
         entries: Its files by path.
-        fetch: Gives a file's bytes by the hash of its content.
+        fetch: Gives files' bytes by the hashes of their content.
     """
 
     head: str | None
     entries: Mapping[str, Entry]
-    fetch: Callable[[str], bytes] = field(repr=False)
+    fetch: Callable[[Collection[str]], Mapping[str, bytes]] = field(repr=False)
 
     def read(self, path: str) -> Record | None:
         """The record at a path; None when there is none.
@@ -205,15 +201,7 @@ class Listing:
         Raises:
             RatchetError: What lies there is no record.
         """
-        entry = self.entries.get(path)
-        if entry is None:
-            return None
-        where = f"{BRANCH}:{path}"
-        try:
-            content = json.loads(self.fetch(entry.sha))
-        except ValueError as error:
-            raise RatchetError(f"{where}: is not valid JSON: {error}") from error
-        return checked(content, where)
+        return next(iter(self._read([path] if path in self.entries else [])), None)
 
     def look(self, holdout: str, model: str, period: str | None = None) -> int:
         """Which distinct model this is (or would be) that the holdout judges: one that was judged keeps its look.
@@ -300,8 +288,13 @@ class Listing:
         return self._chosen(lambda path: path.startswith(folder) and path.rpartition("/")[2].startswith(name))
 
     def _chosen(self, wanted: Callable[[str], bool]) -> list[Record]:
-        found = [entry for path in sorted(self.entries) if wanted(path) and (entry := self.read(path))]
+        found = self._read([path for path in sorted(self.entries) if wanted(path)])
         return sorted(found, key=lambda entry: (entry["at"], entry.get("run", 0)))
+
+    def _read(self, paths: Collection[str]) -> list[Record]:
+        """The records at paths that are there, all fetched at once."""
+        content = self.fetch([self.entries[path].sha for path in paths]) if paths else {}
+        return [_parsed(content[self.entries[path].sha], f"{BRANCH}:{path}") for path in paths]
 
 
 class Ledger:
@@ -309,13 +302,15 @@ class Ledger:
 
     def __init__(self, forge: Forge, sleep: Callable[[float], None] = time.sleep) -> None:
         self._forge, self._sleep = forge, sleep
-        self._files: dict[str, bytes] = {}
-        self._head: str | None = None
 
     def listing(self) -> Listing:
         """The ledger as it is now."""
-        self._head = head = self._forge.branch(BRANCH)
-        return Listing(head, self._forge.tree(head) if head else {}, self._fetch)
+        head = self._forge.branch(BRANCH)
+
+        def fetch(shas: Collection[str]) -> Mapping[str, bytes]:
+            return self._forge.objects.files(shas, LIMIT * len(shas))
+
+        return Listing(head, self._forge.tree(head) if head else {}, fetch)
 
     def look(self, holdout: str, model: str, period: str | None = None) -> int:
         """Which distinct model this is (or would be now) that the holdout judges; see `Listing.look`."""
@@ -351,16 +346,15 @@ class Ledger:
                 return entry
         raise Moved(f"branch {BRANCH}: has moved {TRIES} times meanwhile\nrun it again")
 
-    def _fetch(self, sha: str) -> bytes:
-        if sha not in self._files and len(self._files) >= FEW and self._head is not None:
-            whole = self._forge.archive(self._head, ARCHIVE)
-            self._files.update({blob_name(content): content for content in whole.values()})
-        if sha not in self._files:
-            self._files[sha] = self._forge.blob(sha, LIMIT)
-        return self._files[sha]
-
 
 _FOLDERS = {"acceptance": "acceptances", "adoption": "adoptions", "refresh": "refreshes"}
+
+
+def _parsed(content: bytes, where: str) -> Record:
+    try:
+        return checked(json.loads(content), where)
+    except ValueError as error:
+        raise RatchetError(f"{where}: is not valid JSON: {error}") from error
 
 
 def _same(held: Record, entry: Record, path: str) -> Record:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet import comment, ledger, settle, workflows
 from ratchet.errors import RatchetError
+from ratchet.forge.git import Git
 from ratchet.place import LOCK
 
 if TYPE_CHECKING:
@@ -22,7 +20,15 @@ Record = Mapping[str, Any]
 
 JUDGING = {settle.MODEL: "report.yml", settle.CI: "ci.yml"}
 """What sets each gate."""
-BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
+PERSON = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (
+        ("NAME", "github-actions[bot]"),
+        ("EMAIL", "41898282+github-actions[bot]@users.noreply.github.com"),
+    )
+}
+"""Whose merges are, in git's variables."""
 ADOPTED = "<!-- ratchet: adopted -->"
 
 
@@ -120,7 +126,7 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
     pull = _open(forge, number)
     if pull.is_fork:
         raise RatchetError(f"pull request {number}: is a fork's, which no token of ours can write\nadopt it first")
-    git = Git(forge, root)
+    git = Clone(forge, root)
     git.run("fetch", "--quiet", git.url, f"refs/heads/{pull.base_branch}", f"refs/heads/{pull.head_branch}")
     base = forge.branch(pull.base_branch)
     if base is None or git.is_ancestor(base, pull.head_sha):
@@ -152,26 +158,12 @@ def refresh(forge: Forge, number: int, deed: Deed, root: Path = Path()) -> str:
     return f"pull request {number} now has {pull.base_branch}'s {base[:8]}, and is judged again"
 
 
-class Git:
-    """Git on objects alone: nothing of a pull request is ever checked out."""
+class Clone(Git):
+    """A clone with the whole history, as objects alone: nothing of a pull request is ever checked out."""
 
     def __init__(self, forge: Forge, root: Path) -> None:
-        self.root = root
+        super().__init__(root, forge.server_url, forge.token)
         self.url = f"{forge.server_url}/{forge.repository}.git"
-        secret = base64.b64encode(f"x-access-token:{forge.token}".encode()).decode()
-        settings = {f"http.{forge.server_url}/.extraheader": f"Authorization: Basic {secret}"}
-        name, mail = BOT
-        self._environment = {
-            **os.environ,
-            **{
-                f"GIT_CONFIG_KEY_{i}": key for i, key in enumerate(settings)
-            },  # not among the arguments, which anyone sees
-            **{f"GIT_CONFIG_VALUE_{i}": value for i, value in enumerate(settings.values())},
-            "GIT_CONFIG_COUNT": str(len(settings)),
-            "GIT_TERMINAL_PROMPT": "0",
-            **{f"GIT_{who}_NAME": name for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": mail for who in ("AUTHOR", "COMMITTER")},
-        }
 
     def run(self, *arguments: str, **variables: str) -> str:
         """Run git; its output.
@@ -179,14 +171,14 @@ class Git:
         Raises:
             RatchetError: It fails; with its last line.
         """
-        done = self._done(arguments, variables)
-        if done.returncode:
-            raise RatchetError(f"git {arguments[0]}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
-        return done.stdout.strip()
+        done = self.done(arguments, variables=variables)
+        if done.code:
+            raise RatchetError(f"git {arguments[0]}: {done.last}")
+        return done.out.decode(errors="replace").strip()
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` has all that `old` has."""
-        return self._done(["merge-base", "--is-ancestor", old, new], {}).returncode == 0
+        return self.done(["merge-base", "--is-ancestor", old, new]).code == 0
 
     def changed(self, old: str, new: str, folder: str) -> list[str]:
         """The files of a folder in which two commits differ."""
@@ -198,10 +190,10 @@ class Git:
         Raises:
             RatchetError: Other files are in conflict; names them.
         """
-        done = self._done(["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs], {})
-        if done.returncode not in {0, 1} or not done.stdout:  # 1 is a conflict, or a commit that is not there
-            raise RatchetError(f"git merge-tree: {done.stderr.strip()}")
-        tree, *conflicts = done.stdout.split("\n")
+        done = self.done(["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs])
+        if done.code not in {0, 1} or not done.out:  # 1 is a conflict, or a commit that is not there
+            raise RatchetError(f"git merge-tree: {done.last}")
+        tree, *conflicts = done.out.decode(errors="replace").split("\n")
         others = sorted({name for name in conflicts if name} - {LOCK})
         if others:
             raise RatchetError(
@@ -215,13 +207,7 @@ class Git:
             if entry:
                 self.run("update-index", "--add", "--cacheinfo", f"{entry[0]},{entry[2]},{LOCK}", **index)
             tree = self.run("write-tree", **index)
-        return self.run("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message)
-
-    def _done(self, arguments: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        environment = {**self._environment, **variables}
-        return subprocess.run(
-            ["git", *arguments], cwd=self.root, env=environment, capture_output=True, text=True, check=False
-        )
+        return self.run("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message, **PERSON)
 
 
 def _open(forge: Forge, number: int) -> Pull:

@@ -247,7 +247,7 @@ def _files(forge: Forge, tag: str, scratch: Path) -> Files | None:
             documents[asset.name] = path.read_bytes()
         if asset.name == release.BUNDLE:
             model = _unpacked(path, scratch / "bundle")
-    return Files(found, _sha(forge, f"tags/{tag}"), sums, documents, model)
+    return Files(found, forge.objects.ref(f"tags/{tag}"), sums, documents, model)
 
 
 def _unpacked(archive: Path, folder: Path) -> Tree:
@@ -260,20 +260,14 @@ def _unpacked(archive: Path, folder: Path) -> Tree:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _sha(forge: Forge, name: str) -> str | None:
-    """The commit that a tag or a hash names."""
-    from ratchet.forge import ApiError
+def _tree(forge: Forge, sha: str) -> Tree | None:
+    """The files of a commit; None when GitHub has it no more."""
+    from ratchet.forge import NotFound
 
     try:
-        return forge.commit(name).sha
-    except ApiError as error:
-        if error.status not in {404, 422}:
-            raise
+        return forge.objects.content(sha, LARGEST)
+    except NotFound:
         return None
-
-
-def _tree(forge: Forge, sha: str) -> Tree | None:
-    return None if _sha(forge, sha) is None else forge.archive(sha, LARGEST)
 
 
 def _is_part(forge: Forge, sha: str, of: str) -> bool:

@@ -42,6 +42,7 @@ ADDRESS = f"http://{TARGET}"
 NOTHING = "0" * 40
 """The commit of a branch that is not there, as git writes it."""
 TRIES = 12
+LARGEST = 50_000_000  # bytes of what a plan shows, as it was
 """How often a move is tried again when others are faster; each time, one of them got through."""
 PLACES = ("staging/", "production/")
 NOT_COPIED = ("Dockerfile", ".dockerignore", "alerts_test.yml", "alerts_days_test.yml")
@@ -285,9 +286,10 @@ def copies(root: Path) -> dict[str, bytes]:
 def _diff(forge: Forge, held: Mapping[str, Entry], state: State, copied: Mapping[str, bytes]) -> str:
     lines: list[str] = []
     changed = _changed(state, copied, held)
+    before = forge.objects.files([held[path].sha for path in changed if path in held], LARGEST)
     for path in sorted(changed, key=lambda path: (not path.startswith(PLACES), path)):  # what runs before main's copies
         content = changed[path]
-        old = _lines(forge.blob(held[path].sha)) if path in held else []
+        old = _lines(before[held[path].sha]) if path in held else []
         new = [] if content is None else _lines(content)
         lines += difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

@@ -27,6 +27,7 @@ from ratchet.forge.nouns import (
     Run,
     Status,
 )
+from ratchet.forge.objects import Objects
 
 __all__ = [
     "BOT",
@@ -43,6 +44,7 @@ __all__ = [
     "Job",
     "Moved",
     "NotFound",
+    "Objects",
     "Patience",
     "Pull",
     "Release",

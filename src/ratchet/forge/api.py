@@ -52,6 +52,20 @@ class NotFound(ApiError):  # noqa: N818  # reads as what it says
     """It is not there, or this token may not see it."""
 
 
+class Transient(Exception):  # noqa: N818  # a state more than an error
+    """May work the next time.
+
+    Attributes:
+        reason: What to say when it does not.
+        wait: Seconds that GitHub asks for; None when it asks for none.
+        sent: Whether GitHub may have done what it was asked for.
+    """
+
+    def __init__(self, reason: str, *, wait: float | None = None, sent: bool, status: int = 0) -> None:
+        super().__init__(reason)
+        self.reason, self.wait, self.sent, self.status = reason, wait, sent, status
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long a call is repeated before it fails.
@@ -68,23 +82,38 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random
 
+    def repeat(self, call: Callable[[], T], what: str, find: Callable[[], T | None] | None = None) -> T:
+        """What a call returns, which is made again while it fails with a `Transient`.
+
+        Args:
+            call: Does one try.
+            what: Is named where all fail.
+            find: Looks for what a try may have done that seemed to fail; None when it was not done.
+        """
+        budget = self.seconds
+        for attempt in range(1, self.tries + 1):
+            try:
+                return call()
+            except Transient as fault:
+                wait = self._wait(fault, attempt)
+                if attempt == self.tries or wait > budget:
+                    raise _given_up(fault, what, attempt, wait) from fault
+                budget -= wait
+                self.sleep(wait)
+                found = find() if find and fault.sent else None
+                if found is not None:
+                    return found
+        raise AssertionError("the last try returns or raises")
+
+    def _wait(self, fault: Transient, attempt: int) -> float:
+        jitter = self.jitter()
+        if fault.wait is not None:
+            return fault.wait + jitter
+        return float(2 ** (attempt - 1)) * (0.5 + jitter / 2)
+
 
 PATIENT = Patience()
 """What a job can afford."""
-
-
-class _Transient(Exception):  # noqa: N818  # a state more than an error
-    """May work the next time.
-
-    Attributes:
-        reason: What to say when it does not.
-        wait: Seconds that GitHub asks for; None when it asks for none.
-        sent: Whether GitHub may have done what it was asked for.
-    """
-
-    def __init__(self, reason: str, *, wait: float | None = None, sent: bool, status: int = 0) -> None:
-        super().__init__(reason)
-        self.reason, self.wait, self.sent, self.status = reason, wait, sent, status
 
 
 class Api:
@@ -101,14 +130,14 @@ class Api:
             NotFound: There is none.
             ApiError: Refused, or not reached in spite of all patience.
         """
-        return self._patiently(lambda: self._json("GET", path, params=parameters)[1], f"GET {path}")
+        return self._patience.repeat(lambda: self._json("GET", path, params=parameters)[1], f"GET {path}")
 
     def pages(self, path: str, /, **parameters: Any) -> Iterator[Any]:
         """The JSON of each page of a list."""
         page, more = 1, True
         while more:
             asked = {**parameters, "per_page": PAGE, "page": page}
-            more, data = self._patiently(
+            more, data = self._patience.repeat(
                 lambda asked=asked: self._json("GET", path, params=asked),  # type: ignore[misc]
                 f"GET {path}",
             )
@@ -117,7 +146,7 @@ class Api:
 
     def send(self, verb: str, path: str, body: Json | None = None) -> Any:
         """Send a write that does the same when it is done twice: it is repeated like a read."""
-        return self._patiently(lambda: self._json(verb, path, json=body)[1], f"{verb} {path}")
+        return self._patience.repeat(lambda: self._json(verb, path, json=body)[1], f"{verb} {path}")
 
     def create(self, path: str, body: Json, find: Callable[[], T | None], of: Callable[[Any], T]) -> T:
         """Create what must not be there twice: sent again only after a look for what the first time may have made.
@@ -128,7 +157,7 @@ class Api:
             find: Looks for what may have been made; None when it was not.
             of: Reads it from GitHub's answer.
         """
-        return self._patiently(lambda: of(self._json("POST", path, json=body)[1]), f"POST {path}", find)
+        return self._patience.repeat(lambda: of(self._json("POST", path, json=body)[1]), f"POST {path}", find)
 
     def upload(self, url: str, file: Path, find: Callable[[], T | None], of: Callable[[Any], T]) -> T:
         """Upload a file to a release, under its own name; like `create` otherwise.
@@ -145,7 +174,7 @@ class Api:
                 headers = {"Content-Type": "application/octet-stream"}
                 return of(self._json("POST", url, params={"name": file.name}, headers=headers, content=body)[1])
 
-        return self._patiently(call, f"upload of {file.name}", find)
+        return self._patience.repeat(call, f"upload of {file.name}", find)
 
     def download(self, path: str, target: Path, limit: int, digest: str | None = None, accept: str = JSON) -> None:
         """Download a file, whole or not at all.
@@ -163,7 +192,7 @@ class Api:
         half = target.with_name(f".{target.name}.half")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._patiently(lambda: self._fetch(path, half, limit, digest, accept), f"GET {path}")
+            self._patience.repeat(lambda: self._fetch(path, half, limit, digest, accept), f"GET {path}")
             half.replace(target)
         finally:
             half.unlink(missing_ok=True)
@@ -175,7 +204,7 @@ class Api:
             try:
                 return "next" in answer.links, json.loads(content) if content else None
             except ValueError as error:
-                raise _Transient(f"{self._url} answers with something else than JSON", sent=True) from error
+                raise Transient(f"{self._url} answers with something else than JSON", sent=True) from error
 
     def _fetch(self, path: str, half: Path, limit: int, digest: str | None, accept: str) -> None:
         """One try of a download."""
@@ -195,7 +224,7 @@ class Api:
 
         Raises:
             ApiError: GitHub refuses.
-            _Transient: It stumbles, or cannot be reached, also while the body is read.
+            Transient: It stumbles, or cannot be reached, also while the body is read.
         """
         from httpx import HTTPError, InvalidURL
 
@@ -207,7 +236,7 @@ class Api:
         except InvalidURL as error:
             raise ApiError(f"{verb} {path}: is not an address: {error}") from error
         except HTTPError as error:
-            raise _Transient(f"{self._url} cannot be reached: {_cause(error)}", sent=True) from error
+            raise Transient(f"{self._url} cannot be reached: {_cause(error)}", sent=True) from error
 
     def _address(self, path: str) -> str:
         """Where to send a request: a path of the API, or a whole address that is GitHub's own."""
@@ -219,28 +248,6 @@ class Api:
         if not path.startswith((own, uploads)):
             raise ApiError(f"{path}: does not belong to {self._url}\nit is not shown the token")
         return path
-
-    def _patiently(self, call: Callable[[], T], what: str, find: Callable[[], T | None] | None = None) -> T:
-        budget = self._patience.seconds
-        for attempt in range(1, self._patience.tries + 1):
-            try:
-                return call()
-            except _Transient as fault:
-                wait = self._wait(fault, attempt)
-                if attempt == self._patience.tries or wait > budget:
-                    raise _given_up(fault, what, attempt, wait) from fault
-                budget -= wait
-                self._patience.sleep(wait)
-                found = find() if find and fault.sent else None
-                if found is not None:
-                    return found
-        raise AssertionError("the last try returns or raises")
-
-    def _wait(self, fault: _Transient, attempt: int) -> float:
-        jitter = self._patience.jitter()
-        if fault.wait is not None:
-            return fault.wait + jitter
-        return float(2 ** (attempt - 1)) * (0.5 + jitter / 2)
 
 
 def _client(token: str) -> Client:
@@ -272,9 +279,9 @@ def _fault(verb: str, path: str, answer: Response) -> Exception:
     """What an error status means."""
     status, message, where = answer.status_code, _said(answer), f"{verb} {path}"
     if _is_limited(answer, message):
-        return _Transient("GitHub limits the rate of requests", wait=_asked_wait(answer), sent=False, status=status)
+        return Transient("GitHub limits the rate of requests", wait=_asked_wait(answer), sent=False, status=status)
     if status >= 500:
-        return _Transient(f"GitHub answers {status}", wait=_asked_wait(answer), sent=True, status=status)
+        return Transient(f"GitHub answers {status}", wait=_asked_wait(answer), sent=True, status=status)
     if status == 404:
         return NotFound(f"{where}: is not there, or the token may not see it", status)
     said = {
@@ -285,7 +292,7 @@ def _fault(verb: str, path: str, answer: Response) -> Exception:
     return ApiError(f"{where}: {said.get(status, f'GitHub answers {status}: {message}')}", status)
 
 
-def _given_up(fault: _Transient, what: str, tries: int, wait: float) -> ApiError:
+def _given_up(fault: Transient, what: str, tries: int, wait: float) -> ApiError:
     if fault.wait is not None and fault.wait > 0 and not fault.sent:
         return ApiError(
             f"{what}: {fault.reason}, and asks for {wait:.0f} s of rest\nrun it again after that", fault.status

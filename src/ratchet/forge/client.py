@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +30,7 @@ from ratchet.forge.nouns import (
     Run,
     Status,
 )
+from ratchet.forge.objects import Objects
 
 DESCRIPTION = 140
 """Characters that a commit status may say."""
@@ -61,7 +60,7 @@ class Forge:
     ) -> None:
         self.repository, self.token, self.server_url = repository, token, server_url.rstrip("/")
         self.owner = repository.partition("/")[0]
-        self._api = Api(api_url, token, patience)
+        self._api, self._patience = Api(api_url, token, patience), patience
         self._root = f"/repos/{repository}"
 
     @classmethod
@@ -192,12 +191,14 @@ class Forge:
 
     # --- git
 
+    @cached_property
+    def objects(self) -> Objects:
+        """Its commits, trees and files."""
+        return Objects(self.server_url, self.repository, self.token, self._patience)
+
     def branch(self, name: str) -> str | None:
-        """The commit that a branch points to; None when there is no such branch."""
-        try:
-            return _target(self._get(f"/git/ref/heads/{quote(name)}"))
-        except NotFound:
-            return None
+        """The commit that a branch points to now; None when there is no such branch."""
+        return self.objects.ref(f"heads/{name}")
 
     def branches(self, prefix: str) -> list[str]:
         """Names of the branches that begin so."""
@@ -206,9 +207,7 @@ class Forge:
 
     def commit(self, sha: str) -> Commit:
         """A commit; of a merge, `files` are those that differ from its first parent."""
-        pages = list(self._api.pages(f"{self._root}/commits/{quote(sha, safe='')}"))
-        changes = [change for page in pages for change in page.get("files") or ()]
-        return Commit.of({**pages[0], "files": changes})
+        return self.objects.commit(sha)
 
     def commits(self, start: str, path: str) -> Iterator[Commit]:
         """The commits from a branch or commit on back that changed a path, newest first; asked for as they are needed.
@@ -217,45 +216,22 @@ class Forge:
         """
         return map(Commit.of, self._pages("/commits", sha=start, path=path))
 
-    def file(self, ref: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
-        """The bytes of a file of a branch or commit; None when it has none.
+    def file(self, sha: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
+        """The bytes of a file of a commit; None when it has none there.
 
         Raises:
-            ApiError: It is larger than `limit` bytes.
+            RatchetError: It is larger than `limit` bytes.
         """
-        try:
-            data = self._get(f"/contents/{quote(path)}", ref=ref)
-        except NotFound:
-            return None
-        if data["size"] > limit:
-            raise ApiError(f"{ref}:{path}: has {data['size']} bytes; at most {limit} are expected\nit is not read")
-        return base64.b64decode(data["content"])
+        entry = self.tree(sha).get(path)
+        return self.objects.files([entry.sha], limit)[entry.sha] if entry and entry.is_file else None
 
     def compare(self, base: str, head: str) -> Comparison:
         """What a head (commit or branch) has that a base lacks."""
         return Comparison.of(self._get(f"/compare/{quote(base, safe='')}...{quote(head, safe='')}"))
 
-    def tree(self, sha: str) -> dict[str, Entry]:
-        """All paths of a commit's tree, without the directories.
-
-        Raises:
-            ApiError: The tree is too large to be listed in one answer (100,000 entries).
-        """
-        data = self._get(f"/git/trees/{quote(sha, safe='')}", recursive=1)
-        if data.get("truncated"):
-            raise ApiError(f"tree {sha}: has more files than GitHub lists\nkeep data out of git: DVC holds it")
-        return {item["path"]: Entry.of(item) for item in data["tree"] if item["type"] != "tree"}
-
-    def blob(self, sha: str, limit: int = FILE_LIMIT) -> bytes:
-        """The bytes of a file, by the hash in its `Entry`.
-
-        Raises:
-            ApiError: It is larger than `limit` bytes. `Entry.size` tells before anything is fetched.
-        """
-        data = self._get(f"/git/blobs/{sha}")
-        if data["size"] > limit:
-            raise ApiError(f"blob {sha}: has {data['size']} bytes; at most {limit} are expected\nit is not read")
-        return base64.b64decode(data["content"])
+    def tree(self, sha: str) -> Mapping[str, Entry]:
+        """All paths of a commit's tree, without the directories."""
+        return self.objects.tree(sha)
 
     def commit_files(
         self,
@@ -279,7 +255,7 @@ class Forge:
         Raises:
             Moved: The branch is not (or no longer) at `parent`, or is there when it should be new.
         """
-        base = {"base_tree": self._get(f"/git/commits/{parent}")["tree"]["sha"]} if parent else {}
+        base = {"base_tree": self.objects.commit(parent).tree} if parent else {}
         entries = [self._entry(path, content) for path, content in sorted(changed.items())]
         # GitHub makes no tree of nothing: a commit that changes no file has its parent's.
         tree = self._post("/git/trees", base | {"tree": entries})["sha"] if entries else base["base_tree"]
@@ -514,22 +490,6 @@ class Forge:
         return [Run.of(d) for d in self._get(f"/actions/workflows/{workflow}/runs", **asked)["workflow_runs"]]
 
     # --- releases
-
-    def archive(self, sha: str, limit: int) -> dict[str, bytes]:
-        """Every file of a commit by its path, in one request; at most `limit` bytes, packed and unpacked.
-
-        Raises:
-            ApiError: It is larger, or cannot be had.
-        """
-        with tempfile.TemporaryDirectory() as scratch:
-            packed = Path(scratch, "commit.tar.gz")
-            self._api.download(f"{self._root}/tarball/{sha}", packed, limit)
-            with tarfile.open(packed) as opened:
-                members = [member for member in opened if member.isfile()]
-                if sum(member.size for member in members) > limit:
-                    raise ApiError(f"commit {sha[:10]}: has more than {limit / 1e6:.0f} MB")
-                read = {member.name.partition("/")[2]: opened.extractfile(member) for member in members}
-                return {path: file.read() for path, file in read.items() if file}
 
     def release(self, tag: str) -> Release | None:
         """The published release of a tag; None when there is none."""

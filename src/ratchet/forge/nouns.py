@@ -245,17 +245,16 @@ class Status:
 
 @dataclass(frozen=True)
 class Entry:
-    """A path of a tree: `mode` as git writes it ("100644", "120000" is a link), `type` "blob", "tree" or "commit"."""
+    """A path of a tree: `mode` as git writes it ("100644", "120000" is a link), `type` "blob" or "commit"."""
 
     mode: str
     type: str
     sha: str
-    size: int | None
 
-    @classmethod
-    def of(cls, data: Json) -> Self:
-        """From an entry of `GET /repos/{owner}/{repo}/git/trees/{sha}`."""
-        return cls(data["mode"], data["type"], data["sha"], data.get("size"))
+    @property
+    def is_file(self) -> bool:
+        """It is no link and no submodule."""
+        return self.type == "blob" and self.mode != "120000"
 
 
 @dataclass(frozen=True)
@@ -263,9 +262,6 @@ class Commit:
     """A commit.
 
     Attributes:
-        author: Login that GitHub found for the author's mail address, or "". Anyone can write any address: with
-            `verified` false it proves nothing.
-        verified: Whether GitHub has verified the signature.
         files: Paths it changes against its first parent, old names of renamed files too; none of a list's commits.
         at: When it was committed: "2026-11-24T13:07:00Z".
     """
@@ -274,23 +270,19 @@ class Commit:
     tree: str
     parents: tuple[str, ...]
     message: str
-    author: str
-    verified: bool
     files: tuple[str, ...]
     at: str = ""
 
     @classmethod
     def of(cls, data: Json) -> Self:
-        """From `GET /repos/{owner}/{repo}/commits/{sha}`, or an entry of a list of commits."""
+        """From an entry of `GET /repos/{owner}/{repo}/commits`."""
         inner = data["commit"]
         return cls(
             sha=data["sha"],
             tree=inner["tree"]["sha"],
             parents=tuple(parent["sha"] for parent in data["parents"]),
             message=inner["message"],
-            author=_login(data.get("author")),
-            verified=bool((inner.get("verification") or {}).get("verified")),
-            files=paths(data.get("files") or ()),
+            files=(),
             at=(inner.get("committer") or {}).get("date") or "",
         )
 

@@ -161,11 +161,11 @@ def rejudge(forge: Forge, found: Candidate, deed: Deed, root: Path = Path()) -> 
         root: Main, checked out with its history.
     """
     branch = rejudged(found.lock_digest)
-    main = forge.branch(forge.default_branch)
-    if forge.branch(branch) is None:
+    main, at = forge.branch(forge.default_branch), forge.branch(branch)
+    if at is None:
         _may_write(forge, found)
         forge.create_branch(branch, found.sha)
-    at = str(forge.branch(branch))
+        at = found.sha
     if at in {found.sha, main}:
         forge.commit_files(branch, at, {}, f"Judge the model of #{found.pull_request} again")
     pull = forge.create_pull(

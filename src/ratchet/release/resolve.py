@@ -210,7 +210,9 @@ def _strays(forge: Forge, root: Path, entry: Record, submission: Submission) -> 
     model = {path.name: path.read_bytes() for path in submission.bundle.iterdir()}
     main = {name: (root / name).read_bytes() for name in _tracked(root, "src") if (root / name).is_file()}
     # Main may have other code since, which no stage reads; the judged commit is asked for only then.
-    return code.strays(model, [main]) and code.strays(model, [main, forge.archive(entry["head_sha"], LARGEST_TREE)])
+    return code.strays(model, [main]) and code.strays(
+        model, [main, forge.objects.content(entry["head_sha"], LARGEST_TREE, "src/")]
+    )
 
 
 def _unknown(names: list[str], where: str) -> Refusal:

@@ -72,11 +72,12 @@ def _over(forge: Forge, listing: ledger.Listing, found: Inquiry) -> str | None:
     """Why there is nothing left to answer: an old run may be run again when all has long been done or has changed."""
     if _held(listing, found) is not None:
         return "it was answered"
-    main = forge.default_branch
-    changed = [path for path in (PARAMS, LOCK) if forge.file(main, path) != forge.file(found.sha, path)]
+    main = forge.tree(str(forge.branch(forge.default_branch)))
+    then = forge.tree(found.sha)
+    changed = [path for path in (PARAMS, LOCK) if main.get(path) != then.get(path)]
     if found.action == "pull request":
         changed += workflows.refused(forge, found.sha)  # no branch can be made of that commit any more
-    return f"{main} has another {' and '.join(changed)} since it was checked" if changed else None
+    return f"{forge.default_branch} has another {' and '.join(changed)} since it was checked" if changed else None
 
 
 # --- the records -----------------------------------------------------------------------------------------------------
@@ -162,9 +163,10 @@ def _refused(forge: Forge, name: str) -> Pull | None:
 
 def _committed(forge: Forge, found: Inquiry, folder: Path, name: str) -> str:
     """The commit of the branch that has the two files; made where it has not."""
-    if forge.branch(name) is None:
+    at = forge.branch(name)
+    if at is None:
         forge.create_branch(name, found.sha)
-    at = str(forge.branch(name))
+        at = found.sha
     wanted = {path: (folder / path).read_bytes() for path in (PARAMS, LOCK)}
     if all(forge.file(at, path) == content for path, content in wanted.items()):
         return at
@@ -189,7 +191,9 @@ def _close(forge: Forge, pull: Pull, why: str) -> str:
 
 def _reviewers(forge: Forge, pull: Pull) -> list[str]:
     """Ask the owners of what it changes for a review. Teams by themselves: a job's token may not know them."""
-    people, teams = owners((forge.file(forge.default_branch, OWNERS) or b"").decode(errors="replace"))
+    people, teams = owners(
+        (forge.file(str(forge.branch(forge.default_branch)), OWNERS) or b"").decode(errors="replace")
+    )
     return [*_asked(forge, pull, people, []), *_asked(forge, pull, [], teams)]
 
 
