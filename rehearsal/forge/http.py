@@ -90,16 +90,6 @@ class Ask:
             raise not_found()
         return int(text)
 
-    def want_json(self) -> None:
-        """What redirects to an artifact or an archive is asked for as JSON, like any answer of the API.
-
-        Raises:
-            Refusal: 415, it is asked for as something else.
-        """
-        wanted = self.headers.get("accept", "*/*")
-        if not any(kind in wanted for kind in ("*/*", "application/json", "application/vnd.github")):
-            raise Refusal(415, f"Unsupported 'Accept' header: '{wanted}'. Must accept 'application/json'.")
-
     def need(self, name: str, kind: type[T], resource: str) -> T:
         """A field of the body that must be there.
 

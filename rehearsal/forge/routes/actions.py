@@ -213,7 +213,6 @@ def _delete_artifact(ask: Ask) -> Answer:
 def _download_artifact(ask: Ask) -> Answer:
     if ask.actor.token is None:  # also of public repositories
         raise Refusal(401, "Requires authentication")
-    ask.want_json()
     artifact = _artifact(ask)
     if ask.params["archive_format"] != "zip":
         raise not_found()

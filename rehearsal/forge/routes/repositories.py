@@ -172,7 +172,6 @@ def _side(ask: Ask, name: str) -> str | None:
 
 
 def _archive(kind: str, ask: Ask) -> Answer:
-    ask.want_json()
     sha = ask.git.resolve(ask.params.get("ref") or ask.repository.default_branch)
     if sha is None:
         raise not_found()
