@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -216,13 +217,14 @@ class Forge:
         """
         return map(Commit.of, self._pages("/commits", sha=start, path=path))
 
-    def file(self, sha: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
-        """The bytes of a file of a commit; None when it has none there.
+    def file(self, at: str, path: str, limit: int = FILE_LIMIT) -> bytes | None:
+        """The bytes of a file of a commit, or of a branch as it is now; None when it has none there.
 
         Raises:
             RatchetError: It is larger than `limit` bytes.
         """
-        entry = self.tree(sha).get(path)
+        sha = at if re.fullmatch(r"[0-9a-f]{40}", at) else self.branch(at)  # GitHub lets no branch be called like one
+        entry = self.tree(sha).get(path) if sha else None
         return self.objects.files([entry.sha], limit)[entry.sha] if entry and entry.is_file else None
 
     def compare(self, base: str, head: str) -> Comparison:

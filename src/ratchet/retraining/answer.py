@@ -191,9 +191,7 @@ def _close(forge: Forge, pull: Pull, why: str) -> str:
 
 def _reviewers(forge: Forge, pull: Pull) -> list[str]:
     """Ask the owners of what it changes for a review. Teams by themselves: a job's token may not know them."""
-    people, teams = owners(
-        (forge.file(str(forge.branch(forge.default_branch)), OWNERS) or b"").decode(errors="replace")
-    )
+    people, teams = owners((forge.file(forge.default_branch, OWNERS) or b"").decode(errors="replace"))
     return [*_asked(forge, pull, people, []), *_asked(forge, pull, [], teams)]
 
 
