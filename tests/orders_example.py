@@ -128,7 +128,7 @@ class GitHub:
     def commit(self, sha: str) -> Commit:
         """The proposed commit, or that with the lock on top of it."""
         parent, files = (PROPOSED, ("dvc.lock",)) if sha == LOCKED else (BASE, ("params.yaml",))
-        return Commit(sha, sha, (parent,), "", "", False, files)
+        return Commit(sha, sha, (parent,), "", files)
 
     def runs(self, head_sha: str) -> list[Run]:
         """As they stand."""
@@ -159,7 +159,7 @@ class GitHub:
 
     def tree(self, sha: str) -> dict[str, Entry]:
         """The proposed commit has another lock."""
-        return {"dvc.lock": Entry("100644", "blob", blob_name(LOCK) if sha == LOCKED else "0" * 40, 1)}
+        return {"dvc.lock": Entry("100644", "blob", blob_name(LOCK) if sha == LOCKED else "0" * 40)}
 
     def commit_files(self, branch: str, parent: str, changed: Mapping[str, bytes], message: str) -> str:
         """The commit that brings the lock, and what runs it sets off."""
