@@ -6,16 +6,16 @@ A bump of a linter changes uv.lock, but none of these files, so nothing after th
 import subprocess
 from pathlib import Path
 
-from uv import find_uv_bin
-
-from ratchet import files
+from ratchet import files, params, programs
 from ratchet.errors import RatchetError, told_to_the_user
+from ratchet.problem import Problem
 
 GROUPS = ("pipeline", "scoring", "scoring-sklearn")
 
 
 def main() -> None:
-    """One file for each group."""
+    """One file for each group; before anything else the problem must be as it has to be."""
+    Problem(params.load().problem)
     with files.directory(Path("environment")) as folder:
         for group in GROUPS:
             (folder / f"{group}.txt").write_text(export(group))
@@ -25,7 +25,7 @@ def export(group: str) -> str:
     """Requirements of one group with hashes, and nothing that depends on who exports them."""
     quiet = ["--frozen", "--quiet", "--no-emit-project", "--no-header", "--no-annotate"]
     done = subprocess.run(
-        [find_uv_bin(), "export", *quiet, "--only-group", group], capture_output=True, text=True, check=False
+        [programs.uv(), "export", *quiet, "--only-group", group], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RatchetError(f"uv.lock: cannot be exported for the group {group!r}: {done.stderr.strip()}")

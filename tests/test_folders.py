@@ -200,7 +200,7 @@ def test_a_pipeline_may_depend_on_the_problem_and_the_loop(
     folders.check(folder)
 
 
-@pytest.mark.parametrize("text", ["stages: [", "stages: 1", "", "stages: {train: 1}"])
+@pytest.mark.parametrize("text", ["stages: 1", "", "stages: {train: 1}", "stages: {train: {deps: 1}}"])
 def test_a_pipeline_that_is_none_is_told(text: str, placed: Callable[..., Path], tmp_path: Path) -> None:
     """In words."""
     folder = placed()

@@ -22,6 +22,7 @@ from ratchet import params
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
+ROOT = Path(__file__).resolve().parents[1]
 AFTER_INGEST = ["assemble", "train", "export", "evaluate", "card", "track"]
 CLOSED_PORT = "http://127.0.0.1:9"
 
@@ -36,23 +37,6 @@ def leave():
 
 atexit.register(leave)
 """
-
-# What a stage may import without declaring it, because it shapes nothing that the stage writes.
-UNDECLARED = {
-    "src/ratchet/__init__.py": "holds a docstring",
-    "src/ratchet/__main__.py": "starts the command line",
-    "src/ratchet/cli/": "calls what the stage declares",
-    # What the command line offers as choices of other verbs; `track` works in a `ratchet track`.
-    "src/ratchet/backtest/__init__.py": "holds a docstring",
-    "src/ratchet/backtest/engine.py": "names the engines",
-    "src/ratchet/deploy/__init__.py": "holds a docstring",
-    "src/ratchet/deploy/state.py": "names environments and strategies",
-    "src/ratchet/errors.py": "says what went wrong",
-    "src/ratchet/lock.py": "lets `ingest` refuse, and names a run for `track`",
-    "src/ratchet/params.py": "reads values that the stage declares; where it also names them, it is declared",
-    "src/ratchet/folders.py": "finds the problem's folders, which are declared",
-    "src/ratchet/problem.py": "finds the problem's modules, which are declared",
-}
 
 
 @pytest.fixture(scope="session")
@@ -214,26 +198,25 @@ def undeclared(made: Project) -> dict[str, list[str]]:
     imported = imported_by_stage(made.root.resolve(), made.root.parent / "traces")
     assert sorted(imported) == sorted(stages)
     missing = {
-        stage: sorted(
-            name
-            for name in modules
-            if not name.startswith(tuple(UNDECLARED)) and not is_declared(name, stages[stage], problem)
-        )
+        stage: sorted(name for name in modules if not is_declared(name, stages[stage], problem))
         for stage, modules in imported.items()
     }
     return {stage: names for stage, names in missing.items() if names}
 
 
 def imported_by_stage(root: Path, traces: Path) -> dict[str, set[str]]:
-    """Stage to the files of `src/` that its process has imported; `track` works in a child, a `ratchet track`."""
+    """Stage to the files of `src/` that its process has imported; `track` works in a child.
+
+    Those of the `src/` of this repository, of which `root` is a copy, keep their whole path: no stage declares them.
+    """
     found: dict[str, set[str]] = {}
     for path in traces.glob("*.json"):
         trace = json.loads(path.read_text())
         program = Path(trace["program"])
-        if program.parent.name == "pipelines" or program == root / "src" / "ratchet" / "__main__.py":
+        if program.parent.name == "pipelines" or program == root / "src" / "ratchet" / "tracking.py":
             stage = program.stem if program.parent.name == "pipelines" else "track"
-            names = {name for name in map(Path, trace["files"]) if name.is_relative_to(root / "src")}
-            found.setdefault(stage, set()).update(name.relative_to(root).as_posix() for name in names)
+            names = {name for name in trace["files"] if name.startswith((f"{root}/src/", f"{ROOT}/src/"))}
+            found.setdefault(stage, set()).update(name.removeprefix(f"{root}/") for name in names)
     return found
 
 

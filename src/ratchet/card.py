@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ratchet import yaml12
 from ratchet.errors import RatchetError
 from ratchet.params import flattened
 from ratchet.report.document import (
@@ -67,11 +67,9 @@ def parse(content: bytes, name: str) -> Texts:
     Raises:
         RatchetError: It is not YAML, has a key that is none of the four, or a value that is not a text.
     """
+    found = yaml12.read(content, name)
     try:
-        found = yaml.safe_load(content.decode("utf-8"))
         return Texts.model_validate({} if found is None else found)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RatchetError(f"{name}: is not valid YAML: {' '.join(str(error).split())[:300]}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:3])
         raise RatchetError(

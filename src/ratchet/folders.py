@@ -24,8 +24,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from keyword import iskeyword
 from pathlib import Path
 
-import yaml
-
+from ratchet import yaml12
 from ratchet.errors import RatchetError
 
 DATA, MODEL, EXPECTATIONS, CARD = "data", "model", "expectations", "card.yaml"
@@ -183,11 +182,13 @@ def _check_pipeline(folder: Path) -> None:
     path = folder.parent.parent / "dvc.yaml"
     if not path.is_file():
         return
+    stages = yaml12.read_as_dvc(path.read_bytes(), "dvc.yaml")
     try:
-        stages = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]  # noqa: S506
-        deps = {stage: list(defined.get("do", defined).get("deps") or []) for stage, defined in stages.items()}
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise RatchetError(f"dvc.yaml: is no pipeline: {' '.join(str(error).split())}") from error
+        deps = {
+            stage: list(defined.get("do", defined).get("deps") or []) for stage, defined in stages["stages"].items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RatchetError("dvc.yaml: is no pipeline: it has no stages with what each depends on") from error
     for stage, named in deps.items():
         for dep in named:
             first, _, rest = str(dep).partition("/")

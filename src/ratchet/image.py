@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ratchet import bundle, files
+from ratchet import bundle, files, programs
 from ratchet.errors import RatchetError
 from ratchet.release import code
 from ratchet.release.candidate import FOLDER, Candidate
@@ -248,11 +248,9 @@ def _unpack(wheel: Path, target: Path) -> None:
 
 def _exported(root: Path, groups: Sequence[str]) -> str:
     """Locked requirements of groups, with hashes."""
-    from uv import find_uv_bin
-
     options = ["--frozen", "--quiet", "--no-emit-project", "--no-header", "--no-annotate"]
     options += [option for group in groups for option in ("--only-group", group)]
-    return _run([find_uv_bin(), "export", *options], root, "uv.lock: cannot be exported")
+    return _run([programs.uv(), "export", *options], root, "uv.lock: cannot be exported")
 
 
 def _pins(requirements: str, python: str) -> Iterator[tuple[str, str]]:

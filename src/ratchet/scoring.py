@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from uv import find_uv_bin
 
-from ratchet import bundle, files
+from ratchet import bundle, files, programs
 from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
@@ -56,9 +55,9 @@ def environment(folder: Path, python: str, cache: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=cache) as scratch:
             fresh = Path(scratch, "environment")
-            _run([find_uv_bin(), "venv", "--quiet", "--relocatable", "--python", python, str(fresh)])
+            _run([programs.uv(), "venv", "--quiet", "--relocatable", "--python", python, str(fresh)])
             options = ["--quiet", "--require-hashes", "--no-deps", "--python", str(fresh / "bin" / "python")]
-            _run([find_uv_bin(), "pip", "install", *options, "--requirements", str(requirements)])
+            _run([programs.uv(), "pip", "install", *options, "--requirements", str(requirements)])
             try:
                 fresh.rename(place)
             except OSError:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from ratchet import bundle, data, files, lock
 from ratchet import params as parameters
-from ratchet.errors import RatchetError
+from ratchet.errors import RatchetError, told_to_the_user
 from ratchet.params import flattened
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_DIGEST, LOCK_DIGEST, PROBLEM = "ratchet.model_digest", "ratchet.lock_digest", "ratchet.problem"
-TRACK = (sys.executable, "-m", "ratchet", "track")
+TRACK = (sys.executable, "-m", "ratchet.tracking")
 EXAMPLE_ROWS = 3
 
 # Defaults for what the user has not set: give up early, be quiet, send nobody any statistics, and log nothing of the
@@ -128,8 +128,10 @@ class Outputs:
     datasets: Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def record(root: Path, params: Params) -> Recorded:
+def record(root: Path, params: Params, home: Path | None = None) -> Recorded:
     """Record the outputs in `root` as one run, and its model as a version with the alias `challenger`.
+
+    `home` is the project whose `mlflow.db` is used: `root`, unless that is the copy in which DVC runs an experiment.
 
     The same outputs (model digest and lock digest) recorded again are the run that is there already. A run that a kill
     has left unfinished is removed and recorded anew. The champion is never made a challenger of itself.
@@ -137,7 +139,7 @@ def record(root: Path, params: Params) -> Recorded:
     Raises:
         RatchetError: The outputs are incomplete, or MLflow cannot be reached.
     """
-    return store(root, root, read(root, params), params.tracking.experiment, CHALLENGER)
+    return store(home or root, root, read(root, params), params.tracking.experiment, CHALLENGER)
 
 
 def store(root: Path, folder: Path, outputs: Outputs, experiment: str, alias: str | None) -> Recorded:
@@ -168,9 +170,13 @@ def store(root: Path, folder: Path, outputs: Outputs, experiment: str, alias: st
 
 
 def record_bounded(
-    root: Path, timeout: float, echo: Callable[[str], None] = print, command: Sequence[str] = TRACK
+    root: Path,
+    timeout: float,
+    echo: Callable[[str], None] = print,
+    command: Sequence[str] = TRACK,
+    home: Path | None = None,
 ) -> bool:
-    """Record the outputs in `root` in a child process that has `timeout` seconds; whether it succeeded.
+    """Record the outputs in `root` in a child process that has `timeout` seconds, see `record`; whether it succeeded.
 
     A failure is told in one line and is no error: the outputs are complete without MLflow. A runner of GitHub's,
     whose disk is thrown away, tells a server only.
@@ -178,13 +184,19 @@ def record_bounded(
     if os.environ.get("GITHUB_ACTIONS") and not os.environ.get("MLFLOW_TRACKING_URI"):
         echo("not recorded: the disk of this runner is thrown away, and MLFLOW_TRACKING_URI names no server")
         return False
+    home = (home or root).resolve()
     process = subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*command, str(home)],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        reason = f"MLflow at {shown(tracking_uri(root))}: no answer within {timeout:g} s"
+        reason = f"MLflow at {shown(tracking_uri(home))}: no answer within {timeout:g} s"
     else:
         if process.returncode == 0:
             echo(out.strip())
@@ -463,3 +475,8 @@ def _commit(root: Path) -> str | None:
     """The commit that is checked out, None outside of git."""
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    with told_to_the_user():
+        sys.stdout.write(f"{record(Path(), parameters.load(), Path(sys.argv[1]))}\n")
