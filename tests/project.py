@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,20 +45,31 @@ class Project:
 
     def run(self, *command: str, **variables: str) -> Done:
         """Run a program in the copy, with more environment variables."""
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env={**environment(self.root), **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout)
+        return self._ran(command, {**environment(self.root), **variables})
 
     def dvc(self, *arguments: str, **variables: str) -> Done:
         """Run `dvc`, whatever it answers."""
         return self.run(sys.executable, "-m", "dvc", *arguments, **variables)
+
+    def bare(self, *arguments: str) -> Done:
+        """Run `.venv/bin/dvc` where no environment is active: `python` is another there, `dvc` at most a link."""
+        place = self.root / ".venv"
+        if not place.exists():
+            place.mkdir()
+            shutil.copy(Path(sys.prefix, "pyvenv.cfg"), place)
+            for name in ("bin", "lib"):
+                (place / name).symlink_to(Path(sys.prefix, name))
+        path = self.other_python()
+        (Path(path.partition(os.pathsep)[0]) / "dvc").symlink_to(place / "bin" / "dvc")
+        variables = {"HOME": os.environ["HOME"], "DVC_SITE_CACHE_DIR": environment(self.root)["DVC_SITE_CACHE_DIR"]}
+        return self._ran([str(place / "bin" / "dvc"), *arguments], {"PATH": path, **variables})
+
+    def other_python(self) -> str:
+        """A PATH whose `python` has nothing that the pipeline needs."""
+        folder = Path(tempfile.mkdtemp(dir=self.root.parent))
+        (folder / "python").write_text("#!/bin/sh\nexit 1\n")
+        (folder / "python").chmod(0o755)
+        return os.pathsep.join([str(folder), "/usr/bin", "/bin"])
 
     def ratchet(self, *arguments: str) -> Done:
         """Run `ratchet`, whatever it answers."""
@@ -115,6 +127,18 @@ class Project:
         """A JSON file of the project."""
         return files.read_json(self.root / name)
 
+    def _ran(self, command: Sequence[str], variables: Mapping[str, str]) -> Done:
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout)
+
     def _git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.root, check=True)
 
@@ -129,17 +153,22 @@ def flights(target: Path, **changes: Any) -> Project:
     return copied
 
 
-def delays(target: Path, **changes: Any) -> Project:
-    """A copy of the repository with the tiny regression problem of the tests in the place of the flights."""
+def delays(target: Path, name: str = "delays", **changes: Any) -> Project:
+    """A copy of the repository with the tiny regression problem of the tests in `src/`, under that name.
+
+    What anybody does who brings a problem: a folder and params.yaml, nothing else is edited.
+    """
     copied = flights(
         target,
-        problem="delays",
+        problem=name,
         data__periods=["2021-01", "2021-02", "2021-03"],
         gate__metric="mae",
         gate__slice_rows=50,
     )
-    shutil.rmtree(target / "src" / "flights")
-    shutil.copytree(DELAYS, target / "src" / "delays", ignore=shutil.ignore_patterns("__pycache__"))
+    package = target / "src" / name
+    shutil.copytree(DELAYS, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in package.rglob("*.py"):
+        module.write_text(module.read_text().replace("from delays.", f"from {name}."))
     parameters = target / "params.yaml"
     parameters.write_text(re.sub(r"(?ms)^model:.*?(?=^\w)", "model:\n  alpha: 1.0\n\n", parameters.read_text()))
     copied.edit(**changes)

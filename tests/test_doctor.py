@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from forge_example import Desk, desk
-from ratchet import doctor
+from ratchet import doctor, folders
 from ratchet.doctor import Facts
 from ratchet.forge import Answer
 from rehearsal.forge import Forge as Server
 from rehearsal.forge import environments
 from rehearsal.forge.environments import Protection
+from rehearsal.project import PARAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 RULESETS = ROOT / ".github/rulesets"
@@ -387,3 +388,49 @@ def test_without_the_rights_of_an_administrator_much_is_unknown(place: Desk) -> 
     assert "?     Actions: GitHub does not tell this token (403)" in doctor.report(client)
     assert found["Actions"] == found["token"] == found["pull requests by Actions"] == "unknown"
     assert found["release"] == "fail"
+
+
+class TestProblem:
+    """What of a clone is looked at: the problem, and what dvc.yaml depends on."""
+
+    def clone(self, root: Path, folder: str) -> doctor.Check:
+        """Of a clone with the template's files, in which the problem stands in that folder."""
+        for name in ("data", "model", "expectations"):
+            (root / "src" / folder / name).mkdir(parents=True)
+        (root / "src" / folder / "card.yaml").touch()
+        (root / "params.yaml").write_text(PARAMS.read_text().replace("problem: flights", "problem: mine"))
+        (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+        return doctor.problem(root)
+
+    def test_that_is_whole_passes(self, tmp_path: Path) -> None:
+        """Under any name: dvc.yaml takes it from params.yaml."""
+        assert self.clone(tmp_path, "mine") == doctor.Check(
+            "problem", "pass", "src/mine/ is whole, and what dvc.yaml depends on", "", ""
+        )
+
+    def test_that_is_not_there_fails(self, tmp_path: Path) -> None:
+        """The name in params.yaml is no folder's."""
+        found = self.clone(tmp_path, "theirs")
+
+        assert (found.name, found.outcome) == ("problem", "fail")
+        assert found.sentence.startswith("params.yaml: problem: there is no folder src/mine/; it holds ")
+
+    def test_on_which_nothing_depends_fails(self, tmp_path: Path) -> None:
+        """A dvc.yaml that names another: what to write instead stands below."""
+        (tmp_path / "again").mkdir()
+        self.clone(tmp_path / "again", "mine")
+        pipeline = tmp_path / "again" / "dvc.yaml"
+        pipeline.write_text(pipeline.read_text().replace("${problem}/model", "flights/model"))
+        folders.check.cache_clear()
+
+        found = doctor.problem(tmp_path / "again")
+
+        assert found.outcome == "fail"
+        assert found.sentence.startswith(
+            "dvc.yaml: train: depends on src/flights/model, but the problem of params.yaml"
+        )
+        assert found.click == "write src/${problem}/ instead of src/flights/"
+
+    def test_without_a_clone_is_unknown(self, tmp_path: Path) -> None:
+        """The verb may be called from anywhere."""
+        assert doctor.problem(tmp_path).outcome == "unknown"

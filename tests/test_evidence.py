@@ -262,7 +262,7 @@ def test_a_stage_that_fails_is_named_with_the_end_of_its_log(
     assert len(run["failure"]["log"]) <= 4000
     assert "\nno <b>memory</b> left\n" in run["failure"]["log"]
     assert "\x1b" not in run["failure"]["log"]
-    assert run["failure"]["log"].endswith("failed to run: python pipelines/train.py, exited with 1")
+    assert run["failure"]["log"].endswith("failed to run: sh pipelines/run.sh train, exited with 1")
     assert read.run["failure"] == run["failure"]
     assert read.scores.empty
     assert "Running stage 'train':" in capfd.readouterr().out

@@ -160,7 +160,7 @@ def test_imports_that_stay_inside_are_none_of_our_business(placed: Callable[...,
         },
     )
 
-    folders.check(folder)
+    assert folders.check(folder.name, folder.parent) == folder
 
 
 def test_the_model_may_import_what_a_bundle_carries() -> None:
@@ -197,7 +197,7 @@ def test_a_pipeline_may_depend_on_the_problem_and_the_loop(
     folder = placed()
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  train:\n    cmd: x\n    deps: ['{dep}']\n")
 
-    folders.check(folder)
+    assert folders.check(folder.name, folder.parent) == folder
 
 
 @pytest.mark.parametrize("text", ["stages: 1", "", "stages: {train: 1}", "stages: {train: {deps: 1}}"])

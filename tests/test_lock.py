@@ -14,6 +14,7 @@ import pytest
 
 from ratchet import lock
 from ratchet.errors import RatchetError
+from rehearsal.project import PARAMS, ROOT
 
 PIPELINE = """
 stages:
@@ -524,3 +525,25 @@ def test_anchors_are_welcome_in_a_pipeline() -> None:
     with pytest.raises(RatchetError, match="DVC cannot read"):  # DVC knows no key x, but the anchor is no trouble
         lock.live_of(pipeline, b"")
     assert lock.live_of(b"stages: {a: {cmd: x, deps: &d [s]}, b: {cmd: y, deps: *d}}", b"")["b"].deps == {"s"}
+
+
+def test_a_pipeline_depends_on_the_folders_of_the_problem_that_params_name() -> None:
+    """The template's dvc.yaml, read as data: by the name in params.yaml, each stage on what it needs and on no more."""
+    params = PARAMS.read_text().replace("problem: flights", "problem: mine")
+
+    live = lock.live_of((ROOT / "dvc.yaml").read_bytes(), params.encode())
+
+    assert {
+        name: {dep.removeprefix("src/mine/") for dep in found.deps if dep.startswith("src/mine")}
+        for name, found in live.items()
+        if not name.startswith("ingest")
+    } == {
+        "pin": set(),
+        "assemble": {"data"},
+        "train": {"data", "model"},
+        "export": {"data", "model"},
+        "evaluate": {"data", "model", "expectations"},
+        "card": {"card.yaml"},
+        "track": set(),
+    }
+    assert {dep for found in live.values() for dep in found.deps if dep.startswith("src/flights")} == set()

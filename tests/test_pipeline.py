@@ -225,6 +225,84 @@ def is_declared(name: str, stage: dict[str, Any], problem: str) -> bool:
     return any(name == dep or name.startswith(f"{dep}/") for dep in deps)
 
 
+def test_a_helper_counts_and_a_card_trains_nothing(twin: Project) -> None:
+    """A module that `features.py` imports is the model's; another sentence of the card is another card."""
+    helper, features = "src/delays/model/units.py", "src/delays/model/features.py"
+    (twin.root / helper).write_text("KILOMETRES = 100\n")
+    twin.replace(features, 'row["distance"] / 100', 'row["distance"] / KILOMETRES')
+    twin.replace(features, "from typing import Any\n", "from typing import Any\n\nfrom .units import KILOMETRES\n")
+    assert twin.repro() == ["train", "export", "evaluate", "card", "track"]
+    before = twin.model_digest
+
+    twin.replace(helper, "100", "50")
+    assert twin.repro() == ["train", "export", "evaluate", "card", "track"]
+    assert twin.model_digest != before
+
+    twin.replace("src/delays/card.yaml", "The trains are made up.", "No train is real.")
+    assert twin.repro() == ["card", "track"]
+    assert "No train is real." in (twin.root / "card" / "MODEL_CARD.md").read_text()
+
+
+def test_a_module_that_no_stage_depends_on_stops_the_first_stage(twin: Project) -> None:
+    """Beside the folders DVC would not see it; the words say where to put it."""
+    (twin.root / "src/delays/units.py").write_text("KILOMETRES = 100\n")
+    twin.edit(train__seed=1)
+
+    done = twin.dvc("repro")
+
+    assert done.code != 0
+    assert "error: src/delays/units.py stands in none of data, model and expectations" in done.out
+    assert done.ran == ["train"]
+
+
+# --- without an active environment, and in experiments ---------------------------------------------------------------
+
+
+def test_no_environment_need_be_active(champion: Project, twin: Project) -> None:
+    """`.venv/bin/dvc` with another `python` on PATH: stages take the project's own, whose uv is there, too."""
+    done = twin.bare("repro", "--single-item", "--force", "pin", "card", "track")
+
+    assert done.code == 0, done.out
+    assert done.ran == ["pin", "card", "track"]
+    assert f"in sqlite:///{twin.root}/mlflow.db" in done.out
+    assert twin.hashes() == champion.hashes()
+
+
+def test_without_any_environment_the_words_say_how_to_make_one(twin: Project) -> None:
+    """No `.venv`, and a `python` that has nothing of what is needed."""
+    other = twin.other_python()
+
+    done = twin.run(
+        "sh", "pipelines/run.sh", "pin", PATH=other, VIRTUAL_ENV="", CONDA_PREFIX="", DVC_ROOT=str(twin.root)
+    )
+
+    assert done.code == 2
+    assert done.out == "error: no Python here has what the pipeline needs; `make install` puts it into .venv\n"
+
+
+def test_queued_experiments_run_the_queued_code_and_are_recorded(champion: Project, twin: Project) -> None:
+    """Not the workspace's code as it is when the queue is run; the run goes into the project's own database.
+
+    DVC starts the worker of a queue as `dvc`, so that must be on PATH; a link will do.
+    """
+    features = twin.root / "src/delays/model/features.py"
+    workspace = features.read_text()
+    features.write_text(workspace.replace('"] / 100', '"] / 1000'))
+    assert twin.bare("exp", "run", "--queue", "--name", "queued").code == 0
+    features.write_text(f"raise RuntimeError('the code of the workspace')\n{workspace}")
+
+    done = twin.bare("exp", "run", "--run-all")
+
+    features.write_text(workspace)
+    assert done.code == 0, done.out
+    applied = twin.bare("exp", "apply", "queued")
+    assert applied.code == 0, applied.out
+    assert '"] / 1000' in features.read_text()
+    assert twin.repro() == []
+    assert twin.model_digest != champion.model_digest
+    assert twin.model_digest in twin.ratchet("registry").out
+
+
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
 

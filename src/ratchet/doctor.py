@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Literal
 
-from ratchet import triggers
+from ratchet import folders, params, triggers
+from ratchet.errors import RatchetError
 from ratchet.forge import Answer, Forge
 
 Outcome = Literal["pass", "fail", "unknown"]
@@ -135,6 +137,18 @@ def ask(forge: Forge) -> Facts:
 def examine(facts: Facts) -> list[Check]:
     """Every check, in the order in which one sets up a repository."""
     return [check for examined in _CHECKS for check in examined(facts)]
+
+
+def problem(root: Path) -> Check:
+    """Whether the problem in a clone's `src/` is as it must be, and the one that `dvc.yaml` depends on."""
+    if not (root / "params.yaml").is_file():
+        return Check("problem", "unknown", "there is no params.yaml here", "run this in a clone of the repository", "")
+    try:
+        folder = folders.check(params.load(root / "params.yaml").problem, (root / folders.SRC).resolve())
+    except RatchetError as error:
+        sentence, _, click = str(error).partition("\n")
+        return Check("problem", "fail", sentence, click, "")
+    return Check("problem", "pass", f"src/{folder.name}/ is whole, and what dvc.yaml depends on", "", "")
 
 
 def told(checks: list[Check]) -> list[str]:

@@ -87,9 +87,7 @@ def find(name: str, src: Path = SRC) -> Path:
     for finder in sys.meta_path:
         if isinstance(finder, Finder) and finder.folder.name == name:
             return finder.folder
-    _check_name(name)
-    folder = (src / name).resolve()
-    check(folder)
+    folder = check(name, src.resolve())
     places = [str(folder)] if name not in sys.modules else list(getattr(sys.modules[name], "__path__", []))
     if places != [str(folder)]:
         raise RatchetError(
@@ -100,13 +98,17 @@ def find(name: str, src: Path = SRC) -> Path:
 
 
 @cache
-def check(folder: Path) -> None:
+def check(name: str, src: Path) -> Path:
     """Check that the folders of a problem are there, import what they may, and are those that `dvc.yaml` names.
 
+    Returns:
+        The folder that holds them.
+
     Raises:
-        RatchetError: They are not; says what to do.
+        RatchetError: They are not, or another package has the name; says what to do.
     """
-    name = folder.name
+    _check_name(name)
+    folder = src / name
     if not folder.is_dir():
         raise RatchetError(f"params.yaml: problem: there is no folder src/{name}/; it holds {_contents()}")
     missing = [f"{part}/" for part in FOLDERS if not (folder / part).is_dir()]
@@ -123,6 +125,7 @@ def check(folder: Path) -> None:
             )
         _check_imports(folder, inside)
     _check_pipeline(folder)
+    return folder
 
 
 def _check_name(name: str) -> None:
@@ -146,23 +149,22 @@ def _check_imports(folder: Path, inside: Path) -> None:
     package = ".".join((folder.name, *inside.parts[:-1]))
     for node in ast.walk(tree):
         for name in _imported(node, package):
-            top, _, rest = name.partition(".")
-            if top == folder.name:
-                allowed, may = (
-                    rest.partition(".")[0] in rule.folders,
-                    [f"{top}.{part}" for part in sorted(rule.folders)],
-                )
-            elif top == LOOP:
-                allowed = any(rest == one or rest.startswith(f"{one}.") for one in rule.loop)
-                may = [f"{LOOP}.{one}" for one in sorted(rule.loop)]
-            else:
-                beside = folder.parent / top
-                allowed, may = not (beside.is_dir() or beside.with_suffix(".py").is_file()), ["what is installed"]
-            if not allowed:
-                raise RatchetError(
-                    f"{place}:{getattr(node, 'lineno', 1)}: imports {name}; {inside.parts[0]}/ may import "
-                    f"{_listed(may)}"
-                )
+            may = _refusal(name, folder, rule)
+            if may:
+                line = getattr(node, "lineno", 1)
+                raise RatchetError(f"{place}:{line}: imports {name}; {inside.parts[0]}/ may import {_listed(may)}")
+
+
+def _refusal(name: str, folder: Path, rule: Rule) -> list[str]:
+    """What may be imported instead of a module; [] when that itself may be."""
+    top, _, rest = name.partition(".")
+    if top == folder.name:
+        return [] if rest.partition(".")[0] in rule.folders else [f"{top}.{part}" for part in sorted(rule.folders)]
+    if top == LOOP:
+        is_meant = any(rest == one or rest.startswith(f"{one}.") for one in rule.loop)
+        return [] if is_meant else [f"{LOOP}.{one}" for one in sorted(rule.loop)]
+    beside = folder.parent / top
+    return ["what is installed"] if beside.is_dir() or beside.with_suffix(".py").is_file() else []
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:

@@ -26,7 +26,11 @@ CHECKS = "install lint test:\n\t@echo $@\n"
 
 
 def found(
-    folder: Path, change: Callable[[Path], None] = lambda _: None, branch: str = "main", checks: str = CHECKS
+    folder: Path,
+    change: Callable[[Path], None] = lambda _: None,
+    branch: str = "main",
+    checks: str = CHECKS,
+    name: str = "delays",
 ) -> Path:
     """A forge in `folder` with one repository, whose first release was made by release.yml.
 
@@ -35,8 +39,9 @@ def found(
         change: Changes the project before it is anybody's.
         branch: The default one.
         checks: The Makefile.
+        name: What the problem is called.
     """
-    source = project.delays(folder.with_name(f"{folder.name}-project"), model__alpha=100.0).root
+    source = project.delays(folder.with_name(f"{folder.name}-project"), name, model__alpha=100.0).root
     change(source)
     (source / "Makefile").write_text(checks)
     with Desk(folder) as desk:

@@ -19,6 +19,7 @@ from outputs_example import build, parameters
 from ratchet import bundle, data, image, outputs, params, scoring
 from ratchet.problem import Problem
 from ratchet.release import code
+from rehearsal.project import PARAMS
 
 KEPT = ROOT / "tests" / "fixtures" / "bundles" / "first"
 KINDS = {"coins": "treelite", "delays": "skops"}
@@ -53,7 +54,7 @@ def test_it_is_compared_with_one_of_today(cache: Path, tmp_path: Path) -> None:
     """A champion of the old form: a challenger of the new form is judged against it, on the same rows."""
     challenger = outputs.find(build(tmp_path / "stump", ["2013-01", "2013-02", "2013-03"], "stump"))
     old = outputs.find(KEPT / "coins" / "bundle")
-    policy = params.load(ROOT / "params.yaml").gate.model_copy(update={"metric": "log_loss"})
+    policy = params.load(PARAMS).gate.model_copy(update={"metric": "log_loss"})
 
     found = outputs.compare(old, challenger, outputs.holdout(challenger, None), policy, 1, cache)
 

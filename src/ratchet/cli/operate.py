@@ -14,14 +14,14 @@ from ratchet.cli import root
 @click.command(epilog="\b\nExample: GITHUB_REPOSITORY=ada/flights GITHUB_TOKEN=$(gh auth token) ratchet doctor")
 @click.option("--live", is_flag=True, help="Run selftest.yml, too, and show what GitHub answered: a few minutes.")
 def doctor(*, live: bool) -> None:
-    """Look at a repository's settings, and say what to click; exit code 1 when something has to be done."""
+    """Look at a clone and its repository's settings, and say what to do; exit code 1 when something has to be."""
     from ratchet import doctor
     from ratchet.forge import Forge
     from ratchet.selftest import answers
     from ratchet.selftest import live as selftest
 
     forge = Forge.from_environment()
-    checks = doctor.examine(doctor.ask(forge))
+    checks = [doctor.problem(Path()), *doctor.examine(doctor.ask(forge))]
     click.echo("\n".join(doctor.told(checks)))
     is_well = doctor.healthy(checks)
     if live:
