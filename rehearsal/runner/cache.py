@@ -17,6 +17,9 @@ from pathlib import Path
 
 from ratchet.errors import RatchetError
 
+READ_ONLY = ("workflow_run", "issue_comment", "pull_request_target")
+"""Events whose runs write no cache (GitHub, since 2026-06-26): others than who may write can cause them."""
+
 
 @dataclass(frozen=True)
 class Entry:

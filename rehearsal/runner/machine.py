@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ratchet.errors import RatchetError
 from rehearsal.forge import Forge, Run
-from rehearsal.runner import plan, source, standins
+from rehearsal.runner import plan, results, source, standins
 from rehearsal.runner.act import RUNNERS, Invocation
-from rehearsal.runner.service import PREFIX, Guest, Service
+from rehearsal.runner.service import Guest, Service
 from rehearsal.runner.source import Source
 from rehearsal.runner.standins import StandIns
 from rehearsal.runner.workflow import Workflow
@@ -74,7 +74,7 @@ def build(shop: Workshop, run: Run, found: Source, one: Workflow) -> Machine:
     folder = shop.folder / f"{run.id}-{run.attempt}"
     folder.mkdir(parents=True)
     source.extract(found, run.path, folder / "tree")
-    token = secrets.token_hex(16)
+    token = results.runtime_token(run)
     guest = Guest(run, plan.scopes(run, found, repository))
     shop.service.guests[token] = guest
     held = {} if plan.is_restricted(run) else dict(repository.secrets)
@@ -130,7 +130,7 @@ def _github(forge: Forge, run: Run, found: Source, one: Workflow) -> dict[str, s
 def _runner(shop: Workshop, run: Run, folder: Path, token: str) -> dict[str, str]:
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
-        "ACTIONS_RESULTS_URL": f"{shop.forge.url}{PREFIX}/",
+        "ACTIONS_RESULTS_URL": f"{shop.forge.url}/",
         "ACTIONS_RUNTIME_TOKEN": token,
         "DVC_NO_ANALYTICS": "true",
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),  # the usual one keeps an entry for each folder there ever was
@@ -147,7 +147,7 @@ def _runner(shop: Workshop, run: Run, folder: Path, token: str) -> dict[str, str
         "TERM": "dumb",
         "RUNNER_ENVIRONMENT": "github-hosted",
         "RUNNER_NAME": "rehearsal",
-        "RUNNER_TRACKING_ID": f"rehearsal-{token[:12]}-{run.id}",
+        "RUNNER_TRACKING_ID": f"rehearsal-{secrets.token_hex(6)}-{run.id}",
     }
 
 

@@ -19,7 +19,7 @@ from rehearsal.runner import plan, standins, workflow
 from rehearsal.runner.execution import Execution
 from rehearsal.runner.machine import Workshop
 from rehearsal.runner.plan import Group, Planned
-from rehearsal.runner.service import PREFIX, Service
+from rehearsal.runner.service import Service
 from rehearsal.runner.source import Unreadable
 from rehearsal.runner.workflow import Workflow
 
@@ -66,7 +66,7 @@ class Runner:
 
     def start(self) -> Self:
         """Listen, and begin to work."""
-        self._forge.mount(PREFIX, self._shop.service.app)
+        self._shop.service.mount()
         self._is_on = True
         self._forge.listen(self._hear)
         for _ in range(self._workers):

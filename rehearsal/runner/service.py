@@ -1,8 +1,10 @@
-"""What stand-in actions ask: GitHub's service behind a runner, which keeps artifacts and caches. ASGI."""
+"""GitHub's services behind a runner: caches, whether a job has begun, and the storage of artifacts. ASGI.
+
+The artifacts' own service, which GitHub's client `@actions/artifact` calls too, is in `results`.
+"""
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +17,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ratchet.errors import RatchetError
-from rehearsal.forge import Artifact, Forge, Run
+from rehearsal.forge import Forge, Run
 from rehearsal.runner import cache
 from rehearsal.runner.cache import Cache
+from rehearsal.runner.results import Fault, Results
 
 PREFIX = "/_runner"
+TWIRP = "/twirp"
 _PATIENCE = 30.0  # seconds until a job that asks must be known to have begun
 
 
@@ -56,21 +60,27 @@ class Service:
     Args:
         forge: That keeps the artifacts.
         folder: That keeps the caches.
+
+    Attributes:
+        guests: The runs, by their tokens.
     """
 
     def __init__(self, forge: Forge, folder: Path) -> None:
         self._forge = forge
         self._cache = Cache(folder)
+        self._results = Results(forge, f"{PREFIX}/blobs")
         self.guests: dict[str, Guest] = {}
-        routes = [
-            ("GET", "/jobs/{job}", self._job),
-            ("GET", "/artifacts", self._list),
-            ("POST", "/artifacts", self._upload),
-            ("GET", "/artifacts/{number}", self._download),
-            ("GET", "/cache", self._restore),
-            ("POST", "/cache", self._save),
-        ]
-        self.app = Starlette(routes=[Route(path, self._answer(do), methods=[method]) for method, path, do in routes])
+        routes = [("GET", "/jobs/{job}", self._job), ("GET", "/cache", self._restore), ("POST", "/cache", self._save)]
+        self._app = Starlette(
+            routes=[Route(path, self._answer(do), methods=[method]) for method, path, do in routes]
+            + [Route("/blobs/{number:int}", self._store, methods=["PUT"])]
+        )
+        self._twirp = Starlette(routes=[Route("/{service}/{method}", self._answer(self._call), methods=["POST"])])
+
+    def mount(self) -> None:
+        """Answer at the forge's address."""
+        self._forge.mount(PREFIX, self._app)
+        self._forge.mount(TWIRP, self._twirp)
 
     def _answer(self, handle: Callable[[_Asked], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -85,38 +95,21 @@ class Service:
 
         return endpoint
 
+    async def _store(self, request: Request) -> Response:
+        number, query, body = request.path_params["number"], request.query_params, await request.body()
+        return await anyio.to_thread.run_sync(self._results.store, number, query, body)
+
+    def _call(self, asked: _Asked) -> Response:
+        try:
+            return JSONResponse(self._results.call(asked.guest.run, asked.path["method"], asked.body))
+        except Fault as fault:
+            return JSONResponse({"code": fault.code, "msg": str(fault)}, status_code=fault.status)
+
     def _job(self, asked: _Asked) -> Response:
         if asked.guest.job(asked.path["job"]).wait(_PATIENCE):
             return Response(status_code=204)
         is_held = asked.guest.run.status == "waiting"
         return Response(status_code=202) if is_held else _refuse(404, "no such job runs")
-
-    def _artifacts(self, asked: _Asked) -> list[Artifact]:
-        with self._forge.reading() as state:
-            return [one for one in state.artifacts if one.run_id == asked.guest.run.id]
-
-    def _list(self, asked: _Asked) -> Response:
-        found = [{"id": one.id, "name": one.name, "digest": one.digest} for one in self._artifacts(asked)]
-        return JSONResponse({"artifacts": found})
-
-    def _upload(self, asked: _Asked) -> Response:
-        name, run = Path(asked.query["name"]).name, asked.guest.run
-        same = [one for one in self._artifacts(asked) if (one.name, one.attempt) == (name, run.attempt)]
-        if same and asked.query["overwrite"] != "true":
-            return _refuse(409, f"an artifact with this name already exists on the workflow run: {name}")
-        is_archive = asked.query["archive"] != "false"
-        with tempfile.TemporaryDirectory(prefix="artifact-") as folder:
-            # Kept as it was uploaded, byte for byte: what it holds is for its readers to doubt.
-            file = Path(folder, f"{name}.zip" if is_archive else name)
-            file.write_bytes(asked.body)
-            kept = self._forge.store_artifact(run, name, file, archive=False)
-        return JSONResponse({"id": kept.id, "digest": kept.digest}, status_code=201)
-
-    def _download(self, asked: _Asked) -> Response:
-        found = next((one for one in self._artifacts(asked) if str(one.id) == asked.path["number"]), None)
-        if found is None or found.expired:
-            return _refuse(404, "no such artifact")
-        return Response(Path(found.path).read_bytes(), media_type="application/octet-stream")
 
     def _restore(self, asked: _Asked) -> Response:
         keys, query = _lines(asked.query["keys"]), asked.query
@@ -129,7 +122,7 @@ class Service:
 
     def _save(self, asked: _Asked) -> Response:
         guest, query = asked.guest, asked.query
-        if guest.run.event == "workflow_run":  # GitHub gives a token that only reads where others can cause the event
+        if guest.run.event in cache.READ_ONLY:
             return _refuse(403, "the token may read the caches of the default branch, and not write them")
         entry = cache.entry(guest.run.repository, guest.scopes[0], query["key"], _lines(query["paths"]))
         is_new = self._cache.save(entry, Path(query["workspace"]))

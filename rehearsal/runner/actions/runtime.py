@@ -4,7 +4,9 @@ The runner puts a copy beside each stand-in's main.py. A stand-in knows what Git
 variables of its job, and the address and token of the service behind the runner.
 """
 
+import base64
 import glob
+import json
 import os
 import sys
 import urllib.error
@@ -78,7 +80,7 @@ def registry() -> Iterator[Any]:
 
 def await_job() -> None:
     """Return when the forge knows that this job runs: only then may its token what the job declares."""
-    while call("GET", f"jobs/{os.environ['GITHUB_JOB']}")[0] == 202:  # a reviewer takes their time
+    while call("GET", f"_runner/jobs/{os.environ['GITHUB_JOB']}")[0] == 202:  # a reviewer takes their time
         pass
 
 
@@ -88,10 +90,23 @@ def call(method: str, path: str, body: bytes | None = None, /, **query: str) -> 
     return request(method, url, os.environ["ACTIONS_RUNTIME_TOKEN"], body)
 
 
-def request(method: str, url: str, token: str, body: bytes | None = None) -> Answer:
-    """A request with a token. Ends the step when there is no answer."""
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
-    headers["Accept"] = "application/vnd.github+json"  # also for the bytes of an artifact
+def artifacts(method: str, **asked: str) -> Any:
+    """Call GitHub's service for the artifacts of this run; its answer. Ends the step when it is refused."""
+    claims = os.environ["ACTIONS_RUNTIME_TOKEN"].split(".")[1]
+    scope = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["scp"].split(":")
+    body = {"workflow_run_backend_id": scope[1], "workflow_job_run_backend_id": scope[2], **asked}
+    path = f"twirp/github.actions.results.api.v1.ArtifactService/{method}"
+    status, said, _ = call("POST", path, json.dumps(body).encode())
+    answer = json.loads(said)
+    if status != 200:
+        fail(f"Failed to {method}: ({status}): {answer.get('msg') or answer.get('message')}")
+    return answer
+
+
+def request(method: str, url: str, token: str = "", body: bytes | None = None) -> Answer:
+    """A request, mostly with a token. Ends the step when there is no answer."""
+    headers = {"Content-Type": "application/octet-stream", "Accept": "application/vnd.github+json"}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {"x-ms-blob-type": "BlockBlob"}
     asked = urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 - the forge's own address
     try:
         with urllib.request.urlopen(asked, timeout=300) as answer:  # noqa: S310

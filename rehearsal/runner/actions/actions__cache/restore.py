@@ -14,7 +14,7 @@ def main() -> None:
         "workspace": os.environ["GITHUB_WORKSPACE"],
         "lookup": runtime.given("lookup-only"),
     }
-    status, _, headers = runtime.call("GET", "cache", **query)
+    status, _, headers = runtime.call("GET", "_runner/cache", **query)
     matched = str(headers.get("Cache-Key", "")) if status == 200 else ""
     print(f"Cache restored from key: {matched}" if matched else f"Cache not found for input keys: {key}")
     if not matched and runtime.is_on("fail-on-cache-miss"):

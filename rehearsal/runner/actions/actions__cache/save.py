@@ -12,7 +12,7 @@ def main() -> None:
         print(f"Cache hit occurred on the primary key {key}, not saving cache.")
         return
     query = {"key": key, "paths": runtime.given("path"), "workspace": os.environ["GITHUB_WORKSPACE"]}
-    status, body, _ = runtime.call("POST", "cache", b"", **query)
+    status, body, _ = runtime.call("POST", "_runner/cache", b"", **query)
     print(f"Cache saved with key: {key}" if status == 201 else f"::warning::Cache not saved: {body.decode()}")
 
 

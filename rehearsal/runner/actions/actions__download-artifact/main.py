@@ -7,6 +7,7 @@ import json
 import os
 import urllib.parse
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,16 @@ def listed() -> list[Artifact]:
         url = f"{address()}/runs/{runtime.given('run-id')}/artifacts?per_page=100"
         status, body, _ = runtime.request("GET", url, runtime.given("github-token"))
     else:
-        status, body, _ = runtime.call("GET", "artifacts")
+        found = runtime.artifacts("ListArtifacts").get("artifacts", [])
+        return newest({**one, "id": int(one["database_id"])} for one in found)
     if status != 200:
         runtime.fail(f"Failed to list artifacts: {status} {body.decode(errors='replace')}")
-    return list({one["name"]: one for one in sorted(json.loads(body)["artifacts"], key=lambda one: one["id"])}.values())
+    return newest(json.loads(body)["artifacts"])
+
+
+def newest(found: Iterable[Artifact]) -> list[Artifact]:
+    """Of each name the last that was made."""
+    return list({one["name"]: one for one in sorted(found, key=lambda one: one["id"])}.values())
 
 
 def choose(found: list[Artifact]) -> list[Artifact]:
@@ -71,7 +78,8 @@ def fetched(artifact: Artifact) -> bytes:
         url = f"{address()}/artifacts/{artifact['id']}/zip"
         status, body, _ = runtime.request("GET", url, runtime.given("github-token"))
     else:
-        status, body, _ = runtime.call("GET", f"artifacts/{artifact['id']}")
+        signed = runtime.artifacts("GetSignedArtifactURL", name=artifact["name"])
+        status, body, _ = runtime.request("GET", signed["signed_url"])
     if status != 200:
         runtime.fail(f"Unable to download artifact {artifact['name']}: {status}")
     return body
