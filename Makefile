@@ -5,10 +5,12 @@ RUN := $(UV) run --frozen --no-sync
 # Threads that wait for others sleep: on a busy machine those that spin cost ten times the work.
 export OMP_WAIT_POLICY ?= passive
 
-# What `make rehearse` plays, what `make test` is narrowed to, and what draws the charts in the rehearsal's pages.
+# What `make rehearse` plays, what `make test` is narrowed to, what draws the charts in the
+# rehearsal's pages, and GitHub's own clients, which tests drive.
 EVENT ?= pull_request
 TESTS ?=
 MERMAID ?= rehearsal/node_modules
+CLIENTS ?= tests/rehearsal/clients/node_modules
 
 .PHONY: help install demo year backtest rehearse repro test lint bench clean
 
@@ -25,8 +27,8 @@ install: .venv/installed ## Install uv if it is missing, and everything else int
 	@.github/actions/setup/uv.sh .uv
 
 # Without Node the charts are shown as text.
-rehearsal/node_modules: rehearsal/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --prefix rehearsal --silent --no-audit --no-fund; fi
+%/node_modules: %/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $* --silent --no-audit --no-fund; fi
 
 demo: install $(MERMAID) ## Play the story, by the real workflow files: from a first model to a canary and a rollback
 	@$(RUN) python -m rehearsal.demo $(ARGUMENTS)
@@ -43,7 +45,7 @@ rehearse: install ## Run your workflow files on an event: EVENT=pull_request, pu
 repro: install ## Run the pipeline on the current params.yaml
 	@$(RUN) dvc repro
 
-test: install $(MERMAID) ## Run every test, or those that TESTS names
+test: install $(MERMAID) $(CLIENTS) ## Run every test, or those that TESTS names
 	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(TESTS)
 
 lint: install ## Format check, lint, strict types; the workflows and the image, too

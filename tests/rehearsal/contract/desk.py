@@ -1,4 +1,4 @@
-"""A repository on the local forge with something in it, and the programs that are its clients: git and PyGithub."""
+"""A repository on the local forge with something in it, and git as its client."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from github import Auth, Github
 
 from rehearsal.forge import Comment, Forge, Run
 
@@ -73,17 +71,6 @@ def address(forge: Forge, token: str | None = None, name: str = NAME) -> str:
     """Where git finds a repository, with a token as the password."""
     parts = urlsplit(forge.url)
     return f"{parts.scheme}://{f'x-access-token:{token}@' if token else ''}{parts.netloc}/{name}.git"
-
-
-def client(forge: Forge, token: str) -> Github:
-    """PyGithub, without the pauses that it makes for github.com."""
-    return Github(
-        base_url=forge.api,
-        auth=Auth.Token(token),
-        retry=None,
-        seconds_between_requests=None,
-        seconds_between_writes=None,
-    )
 
 
 def write(clone: Path, files: Mapping[str, str], message: str) -> str:
