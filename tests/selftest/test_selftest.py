@@ -202,6 +202,18 @@ def test_what_a_run_that_was_cut_off_has_left_the_next_one_removes(place: World)
     assert nothing_is_left(place)
 
 
+def test_what_cannot_be_removed_is_said(place: World) -> None:
+    """Run by run, and the rest is removed all the same."""
+    place.server.faults.append(Fault("DELETE", r"/actions/runs/\d+$", 403, ALWAYS))
+
+    found = place.selftest()
+
+    assert found.well
+    assert [line.split("(")[0].split()[:4] for line in found.left[2:]] == [["could", "not", "be", "removed:"]] * 5
+    assert {run.id for run in place.runs()} == {int(line.split()[5]) for line in found.left[2:]}
+    assert place.branches() == ["main"]
+
+
 @pytest.mark.parametrize("name", ["mine", "{other}", "{selftest}", "{selftest}-workflow"])
 def test_a_branch_that_is_not_its_own_stays(place: World, name: str) -> None:
     """Whatever a person calls a branch that holds something."""

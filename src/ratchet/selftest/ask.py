@@ -26,7 +26,7 @@ def ask(forge: Forge, run: int, wait: Wait) -> Answers:
         wait: How long GitHub has for what it does after it has answered.
     """
     scene = Scene(forge, run, wait)
-    failed = clean(forge, wait, run)  # what was cut off before
+    clean(forge, wait, run)  # what was cut off before
     try:
         found = _asked(questions.ASKED.values(), scene)
     finally:

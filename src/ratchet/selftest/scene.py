@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ratchet.errors import RatchetError
@@ -121,7 +121,8 @@ def clean(forge: Forge, wait: Wait, run: int) -> list[str]:
     Returns:
         What could not be removed, and why.
     """
-    own, left = names(run), list[str]()
+    own: tuple[str, ...] = names(run)
+    left: list[str] = []
     failed = _tried(lambda: left.extend(_left(forge)), "what earlier runs have left")
     return [*failed, *(told for name in dict.fromkeys((*own, *left)) for told in _removed(forge, wait, name))]
 
@@ -145,22 +146,29 @@ def _is_left(forge: Forge, name: str) -> bool:
 def _removed(forge: Forge, wait: Wait, name: str) -> list[str]:
     """Remove a branch and all that came of it; what could not be. Its runs go first: they are found by the branch."""
     return [
-        *_tried(lambda: remove_runs(forge, wait, name), f"runs of {name}"),
+        *remove_runs(forge, wait, name),
         *_tried(lambda: forge.delete_branch(name), f"branch {name}"),
         *_tried(lambda: _close(forge, name), f"the pull request from {name}"),
     ]
 
 
-def remove_runs(forge: Forge, wait: Wait, name: str) -> None:
-    """Remove the runs that a workflow's token caused on a branch of this repository."""
+def remove_runs(forge: Forge, wait: Wait, name: str) -> list[str]:
+    """Remove the runs that a workflow's token caused on a branch of this repository; what could not be."""
     from ratchet.forge import BOT
 
-    for run in forge.runs_on(name):
+    listed: list[Run] = []
+    failed = _tried(lambda: listed.extend(forge.runs_on(name)), f"runs of {name}")
+    for run in listed:
         if (run.head_repository, run.actor) == (forge.repository, BOT):
-            if run.status != "completed":
-                forge.cancel_run(run.id)
-                wait.until(lambda number=run.id: forge.run(number).conclusion)  # type: ignore[misc]
-            forge.delete_run(run.id)
+            failed += _tried(partial(_end, forge, wait, run), f"run {run.id} of {run.name}")
+    return failed
+
+
+def _end(forge: Forge, wait: Wait, run: Run) -> None:
+    if run.status != "completed":
+        forge.cancel_run(run.id)
+        wait.until(lambda: forge.run(run.id).conclusion)
+    forge.delete_run(run.id)
 
 
 def _close(forge: Forge, name: str) -> None:
