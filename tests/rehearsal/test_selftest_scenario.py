@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
-from scenario import log, runs
+from scenario import CHECKS, log, runs
 
+import project
 from ratchet.cli import cli
 from ratchet.selftest.ask import QUESTIONS
 from rehearsal.desk import Desk
 
 
-def test_the_doctor_has_github_asked_and_nothing_is_left(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Desk]:
+    """A repository with the real workflow files, but for the release: the first day has come as far as its step 2."""
+    source = project.delays(tmp_path / "project").root
+    (source / ".github" / "workflows" / "release.yml").unlink()
+    (source / "Makefile").write_text(CHECKS)
+    with Desk(tmp_path / "forge", bot_runs="held") as made:
+        made.found(source)
+        made.protect()
+        made.wait()
+        yield made
+
+
+def test_the_doctor_has_github_asked_and_nothing_is_left(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """What can be asked is as we think; the pull request is closed, never judged, its branches and runs are gone."""
-    with desk.forge.changing() as state:
-        state.bot_runs = "held"
-    environment = {"REPOSITORY": desk.name, "TOKEN": desk.token("ada"), "API_URL": desk.forge.api}
+    environment = {"REPOSITORY": place.name, "TOKEN": place.token("ada"), "API_URL": place.forge.api}
     for name, value in environment.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
 
     said = CliRunner().invoke(cli, ["doctor", "--live"])
-    desk.wait()
+    place.wait()
 
-    (run,) = runs(desk, "selftest.yml")
+    (run,) = runs(place, "selftest.yml")
     assert run.conclusion == "success", log(run)
     lines = said.output.splitlines()
     counted = f"{len(QUESTIONS) - 1} as we think, 0 otherwise, 1 could not ask"
@@ -31,10 +46,10 @@ def test_the_doctor_has_github_asked_and_nothing_is_left(desk: Desk, monkeypatch
     assert "as we think    lock-commit-starts-nothing: runs that are held for approval" in lines
     assert counted in run.summary
 
-    (pull,) = desk.get("/pulls", state="all")
+    (pull,) = place.get("/pulls", state="all")
     assert (pull["title"], pull["state"], pull["user"]["login"]) == ("self-test", "closed", "github-actions[bot]")
-    assert [branch["name"] for branch in desk.get("/branches")] == ["deploy", "main", "records"]
-    assert {one.head_branch for one in desk.forge.runs(desk.name)} == {"main"}
-    assert desk.get(f"/issues/{pull['number']}/comments") == []
-    assert {state for state, _ in desk.statuses(pull["head"]["sha"]).values()} == {"success"}
-    assert not any(path.startswith("verdicts/") for path in desk.records())
+    assert [branch["name"] for branch in place.get("/branches")] == ["main"]
+    assert {one.head_branch for one in place.forge.runs(place.name)} == {"main"}
+    assert place.get(f"/issues/{pull['number']}/comments") == []
+    assert {state for state, _ in place.statuses(pull["head"]["sha"]).values()} == {"success"}
+    assert place.records() == {}
