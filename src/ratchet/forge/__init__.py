@@ -8,7 +8,7 @@ Every call is repeated with patience, and ends in one to three lines that say wh
 repeated only where it cannot double: what could have been done is looked for first.
 """
 
-from ratchet.forge.api import ApiError, NotFound, Patience
+from ratchet.forge.api import ApiError, NotFound, Patience, Unavailable
 from ratchet.forge.client import Forge, Moved
 from ratchet.forge.nouns import (
     BOT,
@@ -51,4 +51,5 @@ __all__ = [
     "Review",
     "Run",
     "Status",
+    "Unavailable",
 ]

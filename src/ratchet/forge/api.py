@@ -52,6 +52,10 @@ class NotFound(ApiError):  # noqa: N818  # reads as what it says
     """It is not there, or this token may not see it."""
 
 
+class Unavailable(ApiError):  # noqa: N818  # reads as what it says
+    """GitHub gave no answer, or none but to come back later, in spite of all patience."""
+
+
 class Transient(Exception):  # noqa: N818  # a state more than an error
     """May work the next time.
 
@@ -294,10 +298,10 @@ def _fault(verb: str, path: str, answer: Response) -> Exception:
 
 def _given_up(fault: Transient, what: str, tries: int, wait: float) -> ApiError:
     if fault.wait is not None and fault.wait > 0 and not fault.sent:
-        return ApiError(
+        return Unavailable(
             f"{what}: {fault.reason}, and asks for {wait:.0f} s of rest\nrun it again after that", fault.status
         )
-    return ApiError(
+    return Unavailable(
         f"{what}: {fault.reason} after {tries} {'try' if tries == 1 else 'tries'}\nrun it again", fault.status
     )
 

@@ -19,7 +19,7 @@ from ratchet.selftest.answers import Answer
 from ratchet.selftest.scene import MESSAGE, PROBE, TITLE, WORKFLOW, CouldNotAsk, Scene, names, remove_runs
 
 if TYPE_CHECKING:
-    from ratchet.forge import ApiError, Run
+    from ratchet.forge import Run
 
 ARTIFACT = "selftest-probe"
 """The artifact that the job has uploaded before it asks."""
@@ -61,12 +61,12 @@ class Question:
 
     def answered(self, scene: Scene) -> Answer:
         """What came of it."""
-        from ratchet.forge import ApiError
+        from ratchet.forge import ApiError, Unavailable
 
         try:
             return self.answer("as we think", self.ask(scene))
         except RatchetError as error:
-            is_told = isinstance(error, Otherwise) or (isinstance(error, ApiError) and not _is_busy(error))
+            is_told = isinstance(error, Otherwise | ApiError) and not isinstance(error, Unavailable)
             return self.answer("otherwise" if is_told else "could not ask", str(error).splitlines()[0])
 
     def answer(self, outcome: str, found: str) -> Answer:
@@ -86,11 +86,6 @@ def question(
         return ask
 
     return register
-
-
-def _is_busy(error: ApiError) -> bool:
-    """Whether GitHub could not be reached, or gave no answer in spite of all patience."""
-    return error.status in {0, 429} or error.status >= 500
 
 
 _REPORT = "Report it to the template, with this run's log."
@@ -341,16 +336,16 @@ def only_forward(scene: Scene) -> str:
 )
 def workflow_file_refused(scene: Scene) -> str:
     """On a branch by itself. The file would start nothing."""
-    from ratchet.forge import ApiError
+    from ratchet.forge import ApiError, Unavailable
 
     branch = names(scene.run)[1]
     scene.forge.create_branch(branch, scene.base)
     text = b"name: ratchet-selftest\non: workflow_call\njobs: {}\n"
     try:
         scene.forge.commit_files(branch, scene.base, {PROBE: text}, MESSAGE)
+    except Unavailable:
+        raise
     except ApiError as error:
-        if _is_busy(error):
-            raise
         return f"refused with status {error.status}"
     raise Otherwise(f"{PROBE} was taken")
 
@@ -363,7 +358,7 @@ def workflow_file_refused(scene: Scene) -> str:
 )
 def older_workflows_refused(scene: Scene) -> str:
     """From the commit before the last change of a workflow file; GitHub may already refuse a branch there."""
-    from ratchet.forge import ApiError
+    from ratchet.forge import ApiError, Unavailable
 
     forge, branch, folder = scene.forge, names(scene.run)[2], str(Path(WORKFLOW).parent)
     changed = next(forge.commits(scene.base, folder))
@@ -375,9 +370,9 @@ def older_workflows_refused(scene: Scene) -> str:
         forge.create_branch(branch, older)
         step = "when the change comes in"
         forge.commit_files(branch, older, {path: forge.file(changed.sha, path) for path in paths}, MESSAGE)
+    except Unavailable:
+        raise
     except ApiError as error:
-        if _is_busy(error):
-            raise
         return f"refused {step}, with status {error.status}"
     raise Otherwise(f"{' and '.join(paths)} came from {older[:10]} to {changed.sha[:10]}")
 
