@@ -97,7 +97,7 @@ def close_run(forge: Forge, run: Run, conclusion: str) -> None:
 
 def mint(forge: Forge, run: Run) -> str:
     """A new token for a run; what it may do follows the jobs that are in progress."""
-    value = f"ghs_{secrets.token_hex(18)}"
+    value = f"ghs_{secrets.token_hex(258)}"  # as long as GitHub's are since 2026
     return forge.add_token(Token(value, BOT, run.repository, dict(_NOTHING), role="none", run_id=run.id))
 
 

@@ -12,6 +12,8 @@ from rehearsal.forge.git import Git
 from rehearsal.forge.refusal import Refusal
 
 FOLDER = ".github/workflows/"
+MOST_INPUTS = 25
+"""Inputs that a dispatch may have."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def check_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]
     """
     if workflow.inputs is None:
         raise Refusal(422, "Workflow does not have 'workflow_dispatch' trigger")
+    if len(workflow.inputs) > MOST_INPUTS:
+        message = f"you may only define up to {MOST_INPUTS} `inputs` for a `workflow_dispatch` event"
+        raise Refusal(422, message)
     unknown = sorted(set(given) - set(workflow.inputs))
     if unknown:
         raise Refusal(422, f"Unexpected inputs provided: {unknown}".replace("'", '"'))

@@ -14,6 +14,9 @@ from rehearsal.runner import expressions, source, triggers
 from rehearsal.runner.source import Source, Unreadable
 from rehearsal.runner.workflow import Job, Workflow
 
+_OF_DEPENDABOT = ("pull_request", "pull_request_review", "push", "create", "deployment", "deployment_status")
+"""Events whose runs read at most when Dependabot has caused them; the `workflow_run` after one of these may more."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -150,7 +153,9 @@ def labels(job: Job, known: Mapping[str, Any]) -> list[str]:
 
 def is_restricted(run: Run) -> bool:
     """Its token only reads and it has no secrets: a fork's pull request, or one of Dependabot."""
-    return run.event == "pull_request" and (run.head_repository != run.repository or run.actor == "dependabot[bot]")
+    if run.actor == "dependabot[bot]":
+        return run.event in _OF_DEPENDABOT
+    return run.event == "pull_request" and run.head_repository != run.repository
 
 
 def again(forge: Forge, run: Run) -> Source | None:

@@ -369,6 +369,23 @@ def test_a_workflow_makes_no_release_where_the_workflow_files_are_others(desk: D
     assert desk.ask("POST", f"{HERE}/releases", json=release).status_code == 201
 
 
+def test_a_dispatch_has_at_most_25_inputs(desk: Desk) -> None:
+    """A workflow that declares more cannot be dispatched."""
+    path = f"{HERE}/actions/workflows/report.yml/dispatches"
+    answers = []
+    for number in (25, 26):
+        inputs = "".join(f"      input{one}: {{}}\n" for one in range(number))
+        desk.commit("main", {".github/workflows/report.yml": f"on:\n  workflow_dispatch:\n    inputs:\n{inputs}"})
+        answers.append(desk.ask("POST", path, json={"ref": "main"}).status_code)
+
+    assert answers == [204, 422]
+
+
+def test_a_workflows_token_is_long(desk: Desk) -> None:
+    """As GitHub's is, which has a signature in it."""
+    assert len(desk.running({})[1]) == 520
+
+
 def test_the_workflows_of_a_repository_have_a_thousand_requests_an_hour_together(desk: Desk) -> None:
     """What is left stands in every answer; a person has an hour of their own, and asking what is left is free."""
     assert desk.ask("GET", HERE, desk.running({})[1]).headers["X-RateLimit-Limit"] == "1000"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ratchet.errors import RatchetError
-from rehearsal.forge import Event
+from rehearsal.forge import Event, Run
 from rehearsal.runner import plan, triggers, workflow
 
 JOBS = "\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: date\n"
@@ -144,6 +144,14 @@ def test_permissions_of_a_job_are_its_own_then_those_of_the_workflow() -> None:
     assert workflow.granted(jobs["all"], "read", is_restricted=False)["statuses"] == "read"
     assert workflow.granted(bare, "read", is_restricted=False) == {"contents": "read", "packages": "read"}
     assert workflow.granted(bare, "write", is_restricted=False)["issues"] == "write"
+
+
+@pytest.mark.parametrize(("event", "is_restricted"), [("pull_request", True), ("push", True), ("workflow_run", False)])
+def test_dependabot_reads(event: str, is_restricted: bool) -> None:
+    """What it causes itself; what follows on that is main's own."""
+    run = Run("a/b", "a.yml", "a", event, "topic", "5eed", "a/b", "dependabot[bot]")
+
+    assert plan.is_restricted(run) is is_restricted
 
 
 @pytest.mark.parametrize(
