@@ -538,7 +538,7 @@ class TestVerbs:
         assert set(found) == {
             *("accept", "adopt", "refresh", "scope", "settle", "link", "comment"),
             *("release", "refuse", "rollback"),
-            *("deploy plan", "deploy promote", "drift answer"),
+            *("deploy plan", "deploy promote", "drift answer", "selftest ask", "selftest comment"),
         }
         lines = {line for each in found.values() for line in imports(each)}
         assert {"from ratchet.deploy import branch", "from ratchet.retraining import answer"} <= lines
