@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 STAGE = ROOT / "build" / "demo"
 
@@ -35,6 +37,9 @@ def test_the_demo_releases_judges_refuses_and_merges_and_leaves_the_tree_alone(t
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=880, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+    losses = re.search(r"^  model-v1: Log loss is ([\d.]+), that of the best baseline ([\d.]+)\.$", done.stdout, re.M)
+    assert losses is not None, done.stdout
+    assert [float(loss) for loss in losses.groups()] == pytest.approx([0.569, 0.5785], abs=0.003)
     said = re.findall(r"^  model-gate +(\w+) +(\w+)", done.stdout, flags=re.MULTILINE)
     assert said == [("failure", "Block"), ("failure", "Hold"), ("success", "Promote")]
     assert re.findall(r"^  ci-gate +(\w+)", done.stdout, flags=re.MULTILINE) == ["success"] * 3
