@@ -175,11 +175,18 @@ def test_what_is_no_text_of_a_card_is_refused(content: bytes, said: str):
 
 
 @pytest.mark.parametrize(
-    "content", [b"limits: [", b"\xff", b"limits: !!python/object/apply:os.abort []", b"[" * 10_000]
+    ("content", "said"),
+    [
+        (b"limits: [", "is not valid YAML: "),
+        (b"\xff", "is not valid YAML: "),
+        (b"limits: !!python/object/apply:os.abort []", "has a tag of YAML"),
+        (b"[" * 10_000, "is nested too deeply"),
+    ],
+    ids=["open", "bytes", "tag", "deep"],
 )
-def test_what_is_no_plain_yaml_is_refused(content: bytes):
+def test_what_is_no_plain_yaml_is_refused(content: bytes, said: str):
     """A card is data: nothing in it is run, whatever it asks for."""
-    with pytest.raises(RatchetError, match=r"^src/coins/card\.yaml: is not valid YAML: "):
+    with pytest.raises(RatchetError, match=rf"^src/coins/card\.yaml: {said}"):
         card.parse(content, "src/coins/card.yaml")
 
 

@@ -42,7 +42,14 @@ Said = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
 class Texts(BaseModel):
-    """What only a person knows: paragraphs, and lists whose items begin with `- `; each is optional."""
+    """What only a person knows; paragraphs are separated by empty lines, lines that begin with `- ` are a list.
+
+    Attributes:
+        intended_use: For whom and for which decisions, and for which not.
+        limits: Where it must not be trusted, and why.
+        data: Where the rows come from and what was left out.
+        licence: Of data and model.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
