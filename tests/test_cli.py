@@ -20,7 +20,7 @@ from uv import find_uv_bin
 
 from forge_example import desk
 from outputs_example import build
-from ratchet import bundle, data, files, ledger
+from ratchet import bundle, cml, data, files, ledger
 from ratchet.cli import cli, main
 from rehearsal.forge import Forge as Server
 from rehearsal.project import PARAMS
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("outputs")
 ROOT = Path(__file__).parents[1]
 VERBS = [
     *("tune", "accept-revision", "digest", "track", "registry", "score", "compare"),
-    *("scope", "evidence", "judge", "settle", "link", "comment", "accept", "adopt", "refresh"),
+    *("scope", "evidence", "judge", "settle", "link", "cml", "comment", "accept", "adopt", "refresh"),
     *("candidate", "image", "smoke", "release", "refuse"),
     *("deploy", "rollback"),
     *("drift", "backtest", "status", "audit", "outcomes", "doctor", "selftest"),
@@ -464,7 +464,7 @@ class TestVerdict:
         done = job("comment", "--pr", str(place.pull.number), "settled/comment.md")
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith(f"{place.desk.server.url}/{place.desk.name}/pull/{place.pull.number}#issuecomment-")
-        assert place.comments() == [(tmp_path / "settled/comment.md").read_text()]
+        assert place.comments() == [cml.marked((tmp_path / "settled/comment.md").read_text())]
 
     def test_a_judged_run_is_recorded_and_said(self, place: Place, job: Callable[..., Ended], tmp_path: Path) -> None:
         """The job's log names each status; links to the pages of the judge are in the comment."""

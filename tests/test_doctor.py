@@ -77,6 +77,7 @@ def facts(**fields: Any) -> Facts:
         codeowners=file("# the judge\n/src/ratchet/ @ada\n"),
         production=production({"login": "ada"}),
         now=NOW,
+        advisories=Answer("/repos/iterative/cml/security-advisories", 200, []),
     )
     return replace(healthy, **fields)
 
@@ -94,9 +95,9 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
     """The committed rulesets, imported as they are, are what the doctor asks for."""
     found = doctor.examine(facts())
 
-    assert {check.outcome for check in found} == {"pass"}
+    assert {check.outcome for check in found if check.name != "CML"} == {"pass"}
     assert doctor.healthy(found)
-    assert doctor.told(found)[-1] == "16 pass, 0 fail, 0 unknown"
+    assert doctor.told(found)[-1] == "16 pass, 0 fail, 1 unknown"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_what_the_token_may_not_read_is_unknown() -> None:
     found = checks(facts(actions=denied, token=denied, rulesets=denied, rules=()))
 
     unknown = {name for name, check in found.items() if check.outcome == "unknown"}
-    assert unknown == {"Actions", "token", "pull requests by Actions", "merges", "history"}
+    assert unknown - {"CML"} == {"Actions", "token", "pull requests by Actions", "merges", "history"}
     assert "only an administrator may read this" in found["Actions"].click
     assert found["Actions"].answer == "GET /repos/ada/flights/actions/permissions answers 403"
     assert doctor.healthy(list(found.values()))
@@ -290,6 +291,29 @@ def test_a_ruleset_for_other_branches_does_not_count() -> None:
     assert checks(facts(rules=(elsewhere, ruleset("records"))))["merges"].outcome == "fail"
 
 
+@pytest.mark.parametrize(
+    ("now", "advisories", "told"),
+    [
+        (datetime(2026, 10, 1, tzinfo=UTC), [], [("pass", "its pinned commit is of 2024-10-24")]),
+        (NOW, [], [("unknown", "its pinned commit is of 2024-10-24, more than two years old")]),
+        (
+            datetime(2026, 10, 1, tzinfo=UTC),
+            [{"ghsa_id": "GHSA-1"}],
+            [("fail", "its repository has published GHSA-1")],
+        ),
+    ],
+)
+def test_a_commit_of_cml_that_is_old_or_has_an_advisory_is_told(
+    now: datetime, advisories: list[dict[str, str]], told: list[tuple[str, str]]
+) -> None:
+    """Whoever does not want it any more switches it off by a variable."""
+    answer = Answer("/repos/iterative/cml/security-advisories", 200, advisories)
+
+    found = [check for check in doctor.examine(facts(now=now, advisories=answer)) if check.name == "CML"]
+
+    assert [(check.outcome, check.sentence) for check in found] == told
+
+
 def test_a_failure_is_printed_with_its_remedy_and_the_answer_behind_it() -> None:
     """Three lines for what fails, one for what passes."""
     found = doctor.told(doctor.examine(facts(release=answer("/releases/latest", None, 404))))
@@ -299,7 +323,7 @@ def test_a_failure_is_printed_with_its_remedy_and_the_answer_behind_it() -> None
         "      Actions → release → Run workflow",
         "      GET /repos/ada/flights/releases/latest answers 404",
     ]
-    assert found[-1] == "15 pass, 1 fail, 0 unknown"
+    assert found[-1] == "15 pass, 1 fail, 1 unknown"
 
 
 def test_owned_paths_exist() -> None:
@@ -376,7 +400,7 @@ def test_after_the_clicks_it_passes(place: Desk) -> None:
 
     found = doctor.examine(doctor.ask(place.client()))
 
-    assert {check.name: check.sentence for check in found if check.outcome != "pass"} == {}
+    assert {check.name: check.sentence for check in found if check.outcome != "pass" and check.name != "CML"} == {}
 
 
 def test_without_the_rights_of_an_administrator_much_is_unknown(place: Desk) -> None:

@@ -1,7 +1,6 @@
 """The files in .github are pinned and bounded, and hold no more rights than each of them needs and says why."""
 
 import ast
-import hashlib
 import inspect
 import os
 import re
@@ -17,7 +16,7 @@ import pytest
 import yaml
 from uv import find_uv_bin
 
-from ratchet import scope
+from ratchet import cml, scope
 from ratchet.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +152,7 @@ class TestLinters:
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"]
         scripts = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
-        assert {".ci/run", ".github/actions/comment/cml.sh"} <= set(scripts)
+        assert {".ci/run", ".github/packages.sh"} <= set(scripts)
         assert linted("shellcheck", *scripts) == ""
 
     @pytest.mark.parametrize("path", ACTIONS, ids=lambda path: path.parent.name)
@@ -212,7 +211,7 @@ class TestThirdParties:
         """A reference to an action of this repository names a folder with an action in it."""
         own = {reference for path in WORKFLOWS for reference in uses(path) if reference.startswith("./")}
 
-        assert own == {"./.github/actions/setup", "./.github/actions/comment"}
+        assert own == {"./.github/actions/setup"}
         assert all((ROOT / name / "action.yml").is_file() for name in own)
 
     def test_dependabot_looks_everywhere_and_waits(self) -> None:
@@ -278,10 +277,12 @@ class TestRights:
         "path", [path for path in WORKFLOWS if "workflow_run" in triggers(path)], ids=lambda path: path.name
     )
     def test_what_runs_after_a_pull_requests_run_checks_out_main_alone(self, path: Path) -> None:
-        """A workflow that has a write token for a fork's sake names no other commit and no other repository."""
-        checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+        """A workflow that has a write token for a fork's sake names no other commit; of others CML alone, pinned."""
+        found = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+        checkouts = [step for step in found if step["with"].get("repository") != cml.REPOSITORY]
 
         assert len(checkouts) > 0
+        assert {step["with"]["ref"] for step in found if step not in checkouts} <= {cml.COMMIT}
         assert [key for step in checkouts for key in step["with"] if key != "persist-credentials"] == []
 
     @files
@@ -536,7 +537,7 @@ class TestVerbs:
         """
         found = slim_commands()
         assert set(found) == {
-            *("accept", "adopt", "refresh", "scope", "settle", "link", "comment"),
+            *("accept", "adopt", "refresh", "scope", "settle", "link", "cml", "comment"),
             *("release", "refuse", "rollback"),
             *("deploy plan", "deploy promote", "drift answer", "selftest ask", "selftest comment"),
         }
@@ -585,81 +586,33 @@ class TestVerbs:
 
 
 class TestCML:
-    """The script of the comment action, with a program in the place of CML that says how it was called."""
+    """The job `comment`."""
 
-    PROGRAM = """#!/usr/bin/env bash
-printf '%s\\n' "$@" > "$SAID/arguments"
-cp "${@: -1}" "$SAID/comment.md"
-env > "$SAID/environment"
-"""
+    JOB = load(ROOT / ".github" / "workflows" / "verdict.yml")["jobs"]["comment"]
 
-    @pytest.fixture
-    def comment(self, tmp_path: Path) -> Path:
-        """A comment, with a program beside it that keeps what it is called with."""
-        (tmp_path / "cml").write_text(self.PROGRAM)
-        path = tmp_path / "report.md"
-        path.write_text("<!-- ratchet -->\n**Promote.**\n")
-        return path
+    def test_it_turns_nothing_red_and_nothing_waits_for_it(self) -> None:
+        """Whatever becomes of CML, the last step writes the comment."""
+        jobs = load(ROOT / ".github" / "workflows" / "verdict.yml")["jobs"]
+        *before, last = self.JOB["steps"]
 
-    def call(self, comment: Path, sha256: str) -> subprocess.CompletedProcess[str]:
-        """Run the script as the action does."""
-        return subprocess.run(
-            [ROOT / ".github" / "actions" / "comment" / "cml.sh", "12", comment],
-            env={
-                "PATH": os.environ["PATH"],
-                "SAID": str(comment.parent),
-                "CML_URL": (comment.parent / "cml").as_uri(),
-                "CML_SHA256": sha256,
-                "GITHUB_SERVER_URL": "https://forge.test",
-                "GITHUB_REPOSITORY": "ada/flights",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        assert [name for name, job in jobs.items() if "comment" in job.get("needs", ())] == []
+        assert (self.JOB["continue-on-error"], self.JOB["timeout-minutes"]) == (True, 3)
+        assert "if" not in last
+        assert [step["continue-on-error"] for step in before if "if" in step] == [True] * 4
 
-    def test_a_program_that_fits_its_checksum_writes_the_comment(self, comment: Path) -> None:
-        """CML updates the comment of that pull request; it uploads nothing and tells nobody."""
-        done = self.call(comment, hashlib.sha256(self.PROGRAM.encode()).hexdigest())
+    def test_it_takes_the_pinned_commit_and_runs_none_of_its_scripts(self) -> None:
+        """What its own lock names is installed where no token is; then it writes, and main's code looks."""
+        checkout, _, install, write, last = self.JOB["steps"][-5:]
 
-        assert (done.returncode, done.stderr) == (0, "")
-        arguments = (comment.parent / "arguments").read_text().splitlines()
-        assert arguments[:-1] == [
-            "comment",
-            "update",
-            "--driver=github",
-            "--repo=https://forge.test/ada/flights",
-            "--target=pr/12",
-            "--publish=false",
-            "--watermark-title=ratchet",
-        ]
-        assert "ITERATIVE_DO_NOT_TRACK=1" in (comment.parent / "environment").read_text().splitlines()
-        assert not Path(arguments[-1]).parent.exists()
+        assert (checkout["with"]["repository"], checkout["with"]["ref"]) == (cml.REPOSITORY, cml.COMMIT)
+        assert install["run"].startswith("npm ci --omit=dev --ignore-scripts ")
+        assert "env" not in install
+        assert write["run"].startswith("python -m ratchet cml ")
+        assert last["run"].startswith("python -m ratchet comment ")
 
-    def test_no_image_of_the_comment_is_shown(self, comment: Path) -> None:
-        """The watermark that CML looks for stays in an HTML comment, and the one it appends falls into another."""
-        self.call(comment, hashlib.sha256(self.PROGRAM.encode()).hexdigest())
+    def test_a_variable_switches_it_off(self) -> None:
+        """Then nothing of it is fetched, and the comment says nothing of it."""
+        checkout, node, install, _, last = self.JOB["steps"][-5:]
 
-        hidden = '\n<!-- ![](https://cml.dev/watermark.png#0 "CML watermark ratchet") -->\n'
-        assert comment.read_text() == f"<!-- ratchet -->\n**Promote.**\n{hidden}"
-        assert (comment.parent / "comment.md").read_text() == f"<!-- ratchet -->\n**Promote.**\n{hidden}\n<!--\n"
-
-    def test_a_program_with_another_checksum_never_runs(self, comment: Path) -> None:
-        """It ends with an error before anything was started; the comment has the mark by which CML finds it later."""
-        done = self.call(comment, "0" * 64)
-
-        assert done.returncode == 1
-        assert "did NOT match" in done.stderr
-        marked = comment.read_text()
-        assert marked.startswith("<!-- ratchet -->\n**Promote.**\n")
-        assert marked.count("CML watermark ratchet") == 1
-        assert not (comment.parent / "arguments").exists()
-
-    def test_without_a_checksum_it_is_not_even_fetched(self) -> None:
-        """The action runs CML only when it is given a checksum, and goes on to the API whatever becomes of it."""
-        cml, exactly_one = steps(ROOT / ".github" / "actions" / "comment" / "action.yml")
-
-        assert (cml["if"], cml["continue-on-error"]) == ("inputs.cml-sha256 != ''", True)
-        assert load(ROOT / ".github" / "actions" / "comment" / "action.yml")["inputs"]["cml-sha256"]["default"] == ""
-        assert "if" not in exactly_one
-        assert exactly_one["run"] == 'python -m ratchet comment --pr "$PR" "$FILE"'
+        assert {step["if"] for step in (checkout, node, install)} == {"${{ vars.CML != 'off' }}"}
+        assert last["env"]["CML"] == "${{ vars.CML == 'off' && 'off' || steps.cml.outcome }}"

@@ -135,6 +135,7 @@ def _runner(shop: Workshop, run: Run, folder: Path, token: str) -> dict[str, str
         "DVC_NO_ANALYTICS": "true",
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),  # the usual one keeps an entry for each folder there ever was
         "REHEARSAL_BUILDER": os.environ.get("REHEARSAL_BUILDER", "auto"),
+        "REHEARSAL_CML": os.environ.get("REHEARSAL_CML", ""),
         "REHEARSAL_PYTHON": sys.executable,
         "REHEARSAL_REGISTRY": str(shop.forge.folder / "registry"),
         "REHEARSAL_ROOT": str(ROOT),

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from ratchet import folders, params, triggers
+from ratchet import cml, folders, params, triggers
 from ratchet.errors import RatchetError
 from ratchet.forge import Answer, Forge
 
@@ -28,6 +28,8 @@ CONTEXTS = ("ci-gate", "model-gate")
 IDLE = timedelta(days=60)
 """After that long without a commit GitHub stops schedules in a public repository."""
 WARN = timedelta(days=45)
+OLD = timedelta(days=2 * 365)
+"""After that long nobody can say whether what is pinned is still good."""
 PRODUCTION = "production"
 """The environment whose reviewers let a model in."""
 SYMBOLS: Mapping[Outcome, str] = {"pass": "ok  ", "fail": "FAIL", "unknown": "?   "}
@@ -73,6 +75,7 @@ class Facts:
         codeowners: The file .github/CODEOWNERS.
         production: The environment that promote.yml deploys to.
         now: The time.
+        advisories: What CML's own repository has published of its security.
     """
 
     repository: str
@@ -88,6 +91,7 @@ class Facts:
     codeowners: Answer
     production: Answer
     now: datetime
+    advisories: Answer
 
     @property
     def default_branch(self) -> str:
@@ -131,6 +135,7 @@ def ask(forge: Forge) -> Facts:
         codeowners=forge.ask("/contents/.github/CODEOWNERS"),
         production=forge.ask(f"/environments/{PRODUCTION}"),
         now=datetime.now(UTC),
+        advisories=forge.ask("/security-advisories", of=cml.REPOSITORY, state="published"),
     )
 
 
@@ -332,6 +337,19 @@ def _owners(facts: Facts) -> Iterator[Check]:
         yield _check("CODEOWNERS", facts.codeowners, says, click)
 
 
+def _cml(facts: Facts) -> Iterator[Check]:
+    """The commit of CML that verdict.yml pins. What is published against the packages of its lock is not asked."""
+    click = "Settings → Secrets and variables → Actions → Variables → CML: off, and the API writes the comment alone"
+    found = [str(each.get("ghsa_id")) for each in facts.advisories.body or ()]
+    if found:
+        yield Check("CML", "fail", f"its repository has published {', '.join(found)}", click, _asked(facts.advisories))
+    of = f"its pinned commit is of {cml.COMMITTED:%Y-%m-%d}"
+    if facts.now - cml.COMMITTED > OLD:
+        yield Check("CML", "unknown", f"{of}, more than two years old", click, _asked(facts.advisories))
+    elif not found:
+        yield Check("CML", "pass", of, "", "")
+
+
 def _approval(facts: Facts) -> Iterator[Check]:
     where, answer = f"Settings → Environments → {PRODUCTION} → Required reviewers", facts.production
     asks_nobody = f"nobody is asked before a model comes to {PRODUCTION}"
@@ -366,6 +384,7 @@ _CHECKS: tuple[Callable[[Facts], Iterator[Check]], ...] = (
     _merging,
     _owners,
     _approval,
+    _cml,
     _branches,
     _release,
     _schedules,

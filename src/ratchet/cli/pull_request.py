@@ -129,15 +129,35 @@ def link(folder: Path) -> None:
     click.echo("linked" if settle.link(folder, *given) else "no comment of a verdict is there")
 
 
+@click.command(epilog="\b\nExample: ratchet cml --pr 12 --program build/cml/bin/cml.js build/settled/comment.md")
+@click.option("--pr", type=int, required=True, help="Number of the pull request.")
+@click.option("--program", type=root.FILE, required=True, help="CML's bin/cml.js, with what it needs installed.")
+@click.argument("file", type=root.FILE)
+def cml(pr: int, program: Path, file: Path) -> None:
+    """Have CML create or update the comment of a pull request; `ratchet comment` sees to the rest.
+
+    Needs REPO_TOKEN, GITHUB_REPOSITORY and GITHUB_SERVER_URL.
+    """
+    from ratchet import cml
+
+    click.echo(cml.comment(pr, file.read_text(encoding="utf-8"), program))
+
+
 @click.command(epilog="\b\nExample: ratchet comment --pr 12 build/settled/comment.md")
 @click.option("--pr", type=int, required=True, help="Number of the pull request.")
+@click.option(
+    "--cml", "said", default="off", help="How the step ended that runs CML: success, failure, skipped; or off."
+)
 @click.argument("file", type=root.FILE)
-def comment(pr: int, file: Path) -> None:
+def comment(pr: int, said: str, file: Path) -> None:
     """Make sure that the pull request has exactly one comment of ours, with this text."""
-    from ratchet import comment
+    from ratchet import cml, comment
     from ratchet.forge import Forge
 
-    click.echo(Forge.from_environment().upsert_comment(pr, comment.MARKER, file.read_text(encoding="utf-8")))
+    forge = Forge.from_environment()
+    text = file.read_text(encoding="utf-8")
+    text = cml.marked(text if said in {"off", "success"} else cml.unreached(text))
+    click.echo(forge.upsert_comment(pr, comment.MARKER, text))
 
 
 @click.command(epilog='\b\nExample: ratchet accept 12 --reason "Simpler, and safe"')
@@ -187,6 +207,7 @@ VERBS = (
     judge,
     settle,
     link,
+    cml,
     comment,
     accept,
     adopt,

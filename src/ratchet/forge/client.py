@@ -120,9 +120,9 @@ class Forge:
         except NotFound:
             return "none"
 
-    def ask(self, path: str = "", **parameters: Any) -> Answer:
-        """What a setting is, or why it cannot be told; `path` is below the repository, as in "/rulesets"."""
-        where = self._root + path
+    def ask(self, path: str = "", *, of: str = "", **parameters: Any) -> Answer:
+        """What a setting is, or why it cannot be told; `path` is below the repository, or below another (`of`)."""
+        where = (f"/repos/{of}" if of else self._root) + path
         try:
             return Answer(where, 200, self._api.get(where, **parameters))
         except ApiError as error:

@@ -3,11 +3,13 @@
 import base64
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import runtime
 
+CML = "iterative/cml"
 _SHA = re.compile("[0-9a-f]{40}")
 
 
@@ -15,6 +17,9 @@ def main() -> None:
     """Fetch, and check out."""
     runtime.await_job()
     target = Path(os.environ["GITHUB_WORKSPACE"], runtime.given("path"))
+    if runtime.given("repository").lower() == CML:
+        double(target)
+        return
     target.mkdir(parents=True, exist_ok=True)
     git(target, "init", "--quiet", "--initial-branch", "main")
     if not (target / ".git" / "refs" / "remotes").is_dir():
@@ -27,6 +32,19 @@ def main() -> None:
     if not runtime.is_on("persist-credentials"):
         git(target, "config", "--unset-all", f"http.{os.environ['GITHUB_SERVER_URL']}/.extraheader")
     runtime.output(ref=runtime.given("ref"), commit=git(target, "rev-parse", "HEAD"))
+
+
+def double(target: Path) -> None:
+    """Hand out the double of CML; or, where REHEARSAL_CML names a checkout of the original, a copy of that one.
+
+    The original calls https of any host but github.com, and a forge speaks http: that line is changed in the copy.
+    """
+    folder = os.environ.get("REHEARSAL_CML", "")
+    shutil.copytree(folder or Path(os.environ["REHEARSAL_ROOT"], "rehearsal", "runner", "actions", "cml"), target)
+    if folder:
+        driver = target / "src" / "drivers" / "github.js"
+        text = driver.read_text(encoding="utf-8")
+        driver.write_text(text.replace("`https://${host}/api/v3`", "process.env.GITHUB_API_URL"), encoding="utf-8")
 
 
 def fetch(target: Path, ref: str, *, own: bool) -> tuple[str, str]:
