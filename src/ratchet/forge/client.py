@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,15 @@ from ratchet.forge.nouns import (
     Run,
     Status,
 )
-from ratchet.forge.objects import Objects
+from ratchet.forge.objects import History, Objects
 
 DESCRIPTION = 140
 """Characters that a commit status may say."""
 ROUNDS = 3
 """How often a comment that others change meanwhile is tried again."""
 FILE_LIMIT = 1_000_000
+CLOCKS = timedelta(minutes=1)
+"""By how much the clock here may be ahead of GitHub's."""
 
 
 class Moved(RatchetError):  # noqa: N818  # reads as what it says
@@ -96,13 +99,15 @@ class Forge:
 
     @cached_property
     def login(self) -> str:
-        """Whose token this is."""
+        """Whose token this is; a workflow's is of no user, and may not ask."""
+        if self.token.startswith("ghs_"):
+            return BOT
         try:
             return str(self._api.get("/user")["login"])
         except ApiError as error:
             if error.status not in {403, 404}:
                 raise
-            return BOT  # a workflow's token is of no user, and may not ask
+            return BOT
 
     def is_ours(self, login: str) -> bool:
         """Whether somebody is this token's user, or a workflow: anybody may copy a mark."""
@@ -191,6 +196,11 @@ class Forge:
         self._api.send("POST", f"{self._root}/pulls/{number}/requested_reviewers", body)
 
     # --- git
+
+    @cached_property
+    def history(self) -> History:
+        """What comes from what."""
+        return History(self.server_url, self.repository, self.token, self._patience)
 
     @cached_property
     def objects(self) -> Objects:
@@ -479,17 +489,15 @@ class Forge:
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """Start a workflow on a branch."""
-        before = max((run.id for run in self._dispatched(workflow, ref)), default=0)
+        began, sha = (datetime.now(UTC) - CLOCKS).strftime("%Y-%m-%dT%H:%M:%SZ"), self.branch(ref)
 
         def find() -> bool | None:
-            return any(run.id > before for run in self._dispatched(workflow, ref)) or None
+            """Its run, or one like it that somebody else has just started."""
+            runs = [run for run in self.runs(str(sha)) if run.event == "workflow_dispatch"]
+            return any(run.path.endswith(f"/{workflow}") and run.created_at >= began for run in runs) or None
 
         request = {"ref": ref, "inputs": dict(inputs or {})}
         self._api.create(f"{self._root}/actions/workflows/{workflow}/dispatches", request, find, lambda _: True)
-
-    def _dispatched(self, workflow: str, ref: str) -> list[Run]:
-        asked = {"event": "workflow_dispatch", "branch": ref, "per_page": 10}
-        return [Run.of(d) for d in self._get(f"/actions/workflows/{workflow}/runs", **asked)["workflow_runs"]]
 
     # --- releases
 
@@ -516,34 +524,37 @@ class Forge:
         Raises:
             ApiError: It is published already, with other files.
         """
-        published = self.release(tag)
-        if published:
-            return _unchanged(published, assets)
-        draft = self._draft({"tag_name": tag, "target_commitish": sha, "name": title, "body": body, "draft": True})
+        known = next((one for one in self.releases() if one.tag == tag), None)
+        if known and not known.draft:
+            return _unchanged(known, assets)
+        draft = self._draft(
+            known, {"tag_name": tag, "target_commitish": sha, "name": title, "body": body, "draft": True}
+        )
         for path in assets:
             self._attach(draft, path)
         return Release.of(self._api.send("PATCH", f"{self._root}/releases/{draft.id}", {"draft": False}))
 
-    def _draft(self, request: Mapping[str, Any]) -> Release:
+    def _draft(self, known: Release | None, request: Mapping[str, Any]) -> Release:
         def find() -> Release | None:
             return next((r for r in self.releases() if r.draft and r.tag == request["tag_name"]), None)
 
-        found = find()
-        if found is None:
+        if known is None:
             return self._api.create(f"{self._root}/releases", request, find, Release.of)
-        return Release.of(self._api.send("PATCH", f"{self._root}/releases/{found.id}", request))
+        return Release.of(self._api.send("PATCH", f"{self._root}/releases/{known.id}", request))
 
     def _attach(self, draft: Release, path: Path) -> None:
-        def find() -> Asset | None:
+        def whole(listed: Iterable[Asset]) -> Asset | None:
             """The asset, when it is whole; half of one is removed, for its name is taken."""
-            listed = map(Asset.of, self._pages(f"/releases/{draft.id}/assets"))
             found = next((asset for asset in listed if asset.name == path.name), None)
             if found and not _holds(found, path):
                 self._api.send("DELETE", f"{self._root}/releases/assets/{found.id}")
                 return None
             return found
 
-        if find() is None:
+        def find() -> Asset | None:
+            return whole(map(Asset.of, self._pages(f"/releases/{draft.id}/assets")))
+
+        if whole(draft.assets) is None:
             self._api.upload(draft.upload_url, path, find, Asset.of)
 
     # --- calls

@@ -41,13 +41,11 @@ _SETTINGS = {
     "protocol.http.allow": "always",
     "protocol.https.allow": "always",
     "remote.origin.promisor": "true",
-    "remote.origin.partialCloneFilter": "blob:none",
 }
-_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none")
 
 
-class Objects:
-    """What git holds of one repository, with the rights of one token.
+class Bare:
+    """A bare repository that has of another one what was fetched, with the rights of one token.
 
     Args:
         server: "https://github.com".
@@ -56,13 +54,66 @@ class Objects:
         patience: How long a fetch that fails is repeated.
     """
 
+    leaves_out = "blob:none"
+    """What does not come with commits, in git's words."""
+
     def __init__(self, server: str, repository: str, token: str, patience: Patience) -> None:
         self._repository, self._patience = repository, patience
         folder = Path(tempfile.mkdtemp(prefix="ratchet-objects-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        url = f"{server}/{repository}.git"
-        self._git = Git(folder, server, token, {**_SETTINGS, "remote.origin.url": url})
+        settings = {
+            "remote.origin.url": f"{server}/{repository}.git",
+            "remote.origin.partialCloneFilter": self.leaves_out,
+        }
+        self._git = Git(folder, server, token, {**_SETTINGS, **settings})
         self._local("init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".")
+
+    def _local(self, *arguments: str, stdin: bytes = b"", limit: int | None = None) -> bytes:
+        done = self._git.done(arguments, stdin, limit)
+        if done.was_cut:
+            raise RatchetError(
+                f"{self._repository}: a commit has more files than are ever needed\nkeep data out of git: DVC holds it"
+            )
+        if done.code:
+            raise RatchetError(f"git {arguments[0]}: {done.last}")
+        return done.out
+
+    def _fetch(self, shas: Iterable[str], *options: str) -> None:
+        wanted = ("--no-tags", "--no-write-fetch-head", f"--filter={self.leaves_out}", *options, "--stdin", "origin")
+        self._remote("fetch", "--quiet", *wanted, stdin=_lines(shas))
+
+    def _remote(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        what = f"git {arguments[0]} of {self._repository}"
+
+        def call() -> bytes:
+            done = self._git.done(arguments, stdin, PACK)
+            if done.was_cut:
+                raise RatchetError(
+                    f"{what}: is larger than {PACK / MEGABYTE:.0f} MB\nkeep data out of git: DVC holds it"
+                )
+            if done.code:
+                raise _fault(done.said, what)
+            return done.out
+
+        return self._patience.repeat(call, what)
+
+
+class History(Bare):
+    """Which commit comes from which: commits alone, without their trees."""
+
+    leaves_out = "tree:0"
+
+    def lacking(self, sha: str, heads: Collection[str]) -> set[str]:
+        """Those of some commits that do not come from a commit; all of them are asked for at once."""
+        self._fetch({sha, *heads})
+        return {head for head in heads if self._git.done(["merge-base", "--is-ancestor", sha, head]).code}
+
+
+class Objects(Bare):
+    """The commits, trees and files of a repository."""
+
+    def __init__(self, server: str, repository: str, token: str, patience: Patience) -> None:
+        super().__init__(server, repository, token, patience)
         self._depths: dict[str, int] = {}
         self._commits: dict[str, Commit] = {}
         self._trees: dict[str, Mapping[str, Entry]] = {}
@@ -81,7 +132,7 @@ class Objects:
             NotFound: There is no such commit.
         """
         if missing := sorted({sha for sha in shas if self._depths.get(sha, 0) < depth}):
-            self._remote(*_FETCH, f"--depth={depth}", "--stdin", "origin", stdin=_lines(missing))
+            self._fetch(missing, f"--depth={depth}")
             self._depths.update(dict.fromkeys(missing, depth))
 
     def tree(self, sha: str) -> Mapping[str, Entry]:
@@ -118,7 +169,7 @@ class Objects:
             RatchetError: All together are more than one fetch may bring.
         """
         if missing := sorted(set(shas) - self._sizes.keys()):
-            self._remote(*_FETCH, "--stdin", "origin", stdin=_lines(missing))
+            self._fetch(missing)
             listed = self._local("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=_lines(missing))
             self._sizes.update((sha, int(size)) for sha, size in map(str.split, listed.decode().splitlines()))
         return {sha: self._sizes[sha] for sha in shas}
@@ -163,31 +214,6 @@ class Objects:
             RatchetError: It is more than a repository needs.
         """
         return self._local(*arguments, limit=LISTING).split(b"\0")[:-1]
-
-    def _local(self, *arguments: str, stdin: bytes = b"", limit: int | None = None) -> bytes:
-        done = self._git.done(arguments, stdin, limit)
-        if done.was_cut:
-            raise RatchetError(
-                f"{self._repository}: a commit has more files than are ever needed\nkeep data out of git: DVC holds it"
-            )
-        if done.code:
-            raise RatchetError(f"git {arguments[0]}: {done.last}")
-        return done.out
-
-    def _remote(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        what = f"git {arguments[0]} of {self._repository}"
-
-        def call() -> bytes:
-            done = self._git.done(arguments, stdin, PACK)
-            if done.was_cut:
-                raise RatchetError(
-                    f"{what}: is larger than {PACK / MEGABYTE:.0f} MB\nkeep data out of git: DVC holds it"
-                )
-            if done.code:
-                raise _fault(done.said, what)
-            return done.out
-
-        return self._patience.repeat(call, what)
 
 
 def _fault(said: str, what: str) -> Exception:

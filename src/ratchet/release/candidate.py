@@ -88,4 +88,5 @@ def behind(forge: Forge, sha: str) -> list[int]:
     """
     own = [pull for pull in forge.open_pulls(forge.default_branch) if not pull.is_fork and not is_selftest(pull)]
     asked = [pull for pull in own if not pull.head_branch.startswith("dependabot/")]
-    return [pull.number for pull in asked if forge.compare(sha, pull.head_sha).merge_base != sha]
+    lacking = forge.history.lacking(sha, [pull.head_sha for pull in asked]) if asked else ()
+    return [pull.number for pull in asked if pull.head_sha in lacking]

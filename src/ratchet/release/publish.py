@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 
 MESSAGE = "dvc.lock: what the pipeline makes of this commit"
+REFRESHED = 5
+"""Pull requests that a release refreshes: GitHub answers 1,000 requests an hour to all workflows of a repository."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +136,23 @@ def stage(forge: Forge, listing: ledger.Listing, origin: Record, deed: Deed, roo
 
 
 def refresh(forge: Forge, deed: Deed, root: Path = Path()) -> list[str]:
-    """Bring the newest release's commit into open pull requests of this repository, and have them judged again."""
+    """Bring the newest release's commit into open pull requests of this repository, and have them judged again.
+
+    No more than `REFRESHED` of them: each is judged with some dozens of the requests that workflows share.
+    """
     from ratchet.forge import ApiError
 
-    last = published.newest(forge)
-    said = []
-    for number in behind(forge, last.sha) if last else []:
+    last, said, done = published.newest(forge), list[str](), 0
+    waiting = behind(forge, last.sha) if last else []
+    for place, number in enumerate(waiting):
+        if done == REFRESHED:
+            left = len(waiting) - place
+            return [*said, f"{left} more lack {last.tag if last else ''}: dispatch release.yml, or press Update branch"]
         try:
             said.append(
                 maintain.refresh(forge, number, _because(deed, f"{last.tag if last else ''} is released"), root)
             )
+            done += 1
         except ApiError:
             raise
         except RatchetError as error:  # files in conflict, or workflows that main has changed, are for a person
