@@ -1,9 +1,8 @@
 """Fetch one period, validate it, set bad rows aside: `python pipelines/ingest.py 2013-01` keeps 27,004 flights."""
 
 import sys
-from pathlib import Path
 
-from ratchet import data, lock, params
+from ratchet import data, params, revisions
 from ratchet.errors import told_to_the_user
 from ratchet.problem import Problem
 
@@ -11,11 +10,10 @@ from ratchet.problem import Problem
 def main(period: str) -> None:
     """Write the rows, the quarantine and the figures of the batch."""
     given = params.load()
-    folder = data.PERIODS / period
-    batch = data.ingest(Problem(given.problem), period, given.data.checks)
-    locked = lock.locked_md5(Path("dvc.lock"), f"ingest@{period}", str(folder / data.SOURCE))
-    data.check_source(period, batch, locked)
-    data.write(batch, folder)
+    problem = Problem(given.problem)
+    batch = data.ingest(problem, period, given.data.checks)
+    revisions.check(problem, batch)
+    data.write(batch, data.PERIODS / period)
 
 
 if __name__ == "__main__":

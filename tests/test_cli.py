@@ -160,7 +160,7 @@ class TestErrors:
             (["compare", "weak", "good", "--look", "0"], "look"),
             (["score", "good", "rows.xlsx"], "rows.xlsx: is of no known kind; name a .parquet, .csv or .jsonl file"),
             (["score", "good", "rows.csv"], "rows.csv: cannot be read"),
-            (["accept-revision", "2013-01"], "dvc.lock: has no stage 'ingest@2013-01'"),
+            (["accept-revision", "2013-01"], "params.yaml: cannot be read"),
             (["tune"], "data/dataset.json: cannot be read: No such file or directory"),
             (["track", "good"], "good/params.yaml: cannot be read"),
         ],
@@ -341,23 +341,6 @@ class TestDigest:
         assert re.fullmatch(
             f"model {files.sha256(tmp_path / 'bundle' / 'manifest.json')}\nlock  [0-9a-f]{{64}}\n", done.stdout
         )
-
-
-class TestAcceptRevision:
-    """`ratchet accept-revision`."""
-
-    def test_it_forgets_one_period(self, tmp_path: Path) -> None:
-        """The other entries stay; a second time there is nothing to forget."""
-        stages = "schema: '2.0'\nstages:\n  ingest@2013-01:\n    cmd: a\n  ingest@2013-02:\n    cmd: b\n"
-        (tmp_path / "dvc.lock").write_text(stages)
-
-        done = ratchet("accept-revision", "2013-01", cwd=tmp_path)
-        again = ratchet("accept-revision", "2013-01", cwd=tmp_path)
-
-        assert done.stdout == "dvc.lock no longer knows 2013-01; `dvc repro` ingests it as it is now\n"
-        assert (tmp_path / "dvc.lock").read_text() == "schema: '2.0'\nstages:\n  ingest@2013-02:\n    cmd: b\n"
-        assert is_told(again), again.stderr
-        assert "it has ingest@2013-02" in again.stderr
 
 
 @dataclass

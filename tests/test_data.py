@@ -411,23 +411,6 @@ def test_the_digest_of_the_source_is_that_of_its_comma_separated_values() -> Non
     assert json.loads(trains().source) == {"rows": 372, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def test_a_period_that_comes_back_as_locked_passes(tmp_path: Path) -> None:
-    """The lock holds the MD5 of the file as it was written."""
-    data.write(trains(), tmp_path / JANUARY)
-    locked = hashlib.md5((tmp_path / JANUARY / "source.json").read_bytes(), usedforsecurity=False).hexdigest()
-
-    data.check_source(JANUARY, trains(), locked)
-    data.check_source(JANUARY, trains(), None)
-
-
-def test_a_locked_period_that_comes_back_different_is_reported() -> None:
-    """One changed cell is enough, even in a row that is set aside."""
-    locked = hashlib.md5(trains().source, usedforsecurity=False).hexdigest()
-
-    with pytest.raises(RatchetError, match=r"2021-01: source revised.*372.*\n.*ratchet accept-revision 2021-01"):
-        data.check_source(JANUARY, trains(with_cell(1, "distance", -2.0)), locked)
-
-
 # --- the history ---
 
 

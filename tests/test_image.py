@@ -82,7 +82,7 @@ class TestBento:
         serving = {path.name for path in (ROOT / image.SERVING).glob("*.py")}
         assert {path.name for path in (code / "ratchet" / "serving").iterdir()} == serving
         assert {path.name for path in (code / "ratchet").iterdir()} == {
-            "__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "rows.py", "serving",
+            "__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "processor.py", "rows.py", "serving",
         }  # fmt: skip
 
     def test_locks_what_serving_needs_and_not_what_training_needs(self, made: tuple[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,7 @@ class TestChangedJudges:
         [
             "src/ratchet/gate.py",
             "pipelines/train.py",
+            "revisions.json",
             ".github/workflows/ci.yml",
             ".dvc/config",
             ".dvcignore",
@@ -258,6 +260,18 @@ class TestUnchanged:
         assert found["outcome"] == "unchanged"
         assert found["judge_changed"] == ["pipelines/train.py", "params.yaml: gate.delta"]
         assert found["params"] == [["gate.delta", 0.001, 0.5]]
+
+    def test_rows_that_are_taken_in_are_counted(self, court: Court) -> None:
+        """Beside the file that says so, a line for each period; a file that is none is named all the same."""
+        rows = {"before": 620, "after": 621, "added": 1, "removed": 0, "changed": 7}
+        entry = {"was": "a" * 32, "now": "b" * 32, "rows": rows}
+        run = court.propose({"revisions.json": json.dumps({"2013-01": entry})})
+        court.desk.server.close_run(run, "success")
+
+        assert court.judge(run)["judge_changed"] == [
+            "revisions.json",
+            "revisions.json: 2013-01: 1 rows added, 0 removed, 7 changed; 620 before, 621 after",
+        ]
 
 
 class TestFailed:

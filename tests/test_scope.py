@@ -22,6 +22,7 @@ OWN = "tests/test_repository.py"
     [
         (["params.yaml"], (OWN, "tests/flights")),
         (["dvc.lock"], (OWN, "tests/flights")),
+        (["revisions.json"], (OWN, "tests/flights")),
         (["src/flights/model/features.py", "tests/flights/test_features.py"], (OWN, "tests/flights")),
         (["README.md"], (OWN, "tests/test_docs.py")),
         (["docs/data.md", "docs/new/page.md"], (OWN, "tests/test_docs.py")),

@@ -109,26 +109,6 @@ def ingest(problem: Problem, period: str, checks: Checks, *, labelled: bool = Tr
     return Batch(period, rows.reset_index(drop=True), _quarantine(fetched, broken), figures, _source(fetched))
 
 
-def check_source(period: str, batch: Batch, locked: str | None) -> None:
-    """Compare what the source gave with what `dvc.lock` says it gave before.
-
-    Args:
-        period: Name of the period.
-        batch: What `ingest` made of it now.
-        locked: MD5 of the `source.json` that was locked; None when the period is new.
-
-    Raises:
-        RatchetError: The source was revised.
-    """
-    if locked is None or hashlib.md5(batch.source, usedforsecurity=False).hexdigest() == locked:
-        return
-    raise RatchetError(
-        f"{period}: source revised: the source now gives other rows ({json.loads(batch.source)['rows']} of them) than "
-        "dvc.lock holds\nwhat was trained on the old ones stays as it is: find out why; "
-        f"`ratchet accept-revision {period}` takes the new ones"
-    )
-
-
 def check_history(batches: Sequence[Figures], checks: Checks, task: Task) -> None:
     """Compare each batch with those before it, in order of time; the first has none to be compared with.
 

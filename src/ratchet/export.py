@@ -40,7 +40,7 @@ TREES = (
     ensemble.ExtraTreesRegressor,
 )
 # What the bundle's wheel carries of the loop: enough to open a bundle and score rows, and nothing that changes with it.
-RUNTIME = ("__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "rows.py")
+RUNTIME = ("__init__.py", "bundle.py", "errors.py", "files.py", "persistence.py", "processor.py", "rows.py")
 
 
 @dataclass(frozen=True)

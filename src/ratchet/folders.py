@@ -49,7 +49,7 @@ class Rule:
 RULES: Mapping[str, Rule] = {
     DATA: Rule(frozenset({DATA}), frozenset({"errors", "files"})),
     # What the bundle's wheel carries, see `ratchet.export.RUNTIME`.
-    MODEL: Rule(frozenset({MODEL}), frozenset({"bundle", "errors", "files", "persistence", "rows"})),
+    MODEL: Rule(frozenset({MODEL}), frozenset({"bundle", "errors", "files", "persistence", "processor", "rows"})),
     EXPECTATIONS: Rule(frozenset({DATA, EXPECTATIONS}), frozenset({"backtest.shifts", "errors", "problem"})),
 }
 

@@ -34,6 +34,7 @@ from ratchet import (
     params,
     release,
     report,
+    revisions,
     schemas,
 )
 from ratchet.errors import RatchetError
@@ -54,7 +55,7 @@ ARTIFACT = "evidence"
 LOOKS = 10  # how many looks ahead a judgement holds a verdict for: others may be recorded before it is
 JUDGES = (
     *(".dvc/", ".github/", ".python-version", "bentofile.yaml", "deploy/", "dvc.yaml", "pipelines/"),
-    *("pyproject.toml", "src/", "uv.lock"),
+    *("pyproject.toml", "revisions.json", "src/", "uv.lock"),
 )
 FREE = (folders.CARD, f"{folders.MODEL}/")  # of the problem's folder: what one proposes
 POLICY = ("problem", "gate.", "data.holdout", "data.checks.")
@@ -108,6 +109,11 @@ class Proposal:
     def live(self) -> Mapping[str, lock.Definition]:
         """The stages that its pipeline defines with its parameters."""
         return lock.live_of(self.head.read("dvc.yaml") or b"", self.head.read("params.yaml") or b"")
+
+    @cached_property
+    def revisions(self) -> revisions.Revisions:
+        """What it asks to take in of rows that have changed; that is a change of the judge."""
+        return revisions.proposed(*(tree.read(str(revisions.PATH)) for tree in (self.base, self.head)))
 
     @property
     def base_lock(self) -> bytes | None:
@@ -323,7 +329,8 @@ def _compared(forge: Forge, proposal: Proposal, submission: intake.Submission, b
     champion = release.fetch(forge, bench.scratch / "champion", ["dataset.json", "training.json"])
     if champion:
         old = outputs.side(problem, outputs.Outputs(champion.folder, None), rows, bench.cache, behaves=False)
-        _check_champion(problem, submission, rows, old.scores)
+        if not _is_revised(proposal, submission, rows):  # by its code, which scored the champion on other rows
+            _check_champion(problem, submission, rows, old.scores)
         dataset, training = (_fact(champion, name) for name in ("dataset.json", "training.json"))
         old_shown = report.Side(old.evaluation, dataset, training, old.size)
     else:
@@ -374,6 +381,14 @@ def _challenger(problem: Problem, submission: intake.Submission, rows: outputs.H
     return gate.Side(table, found, manifest, submission.schema, bundle.size(submission.bundle), model.digest)
 
 
+def _is_revised(proposal: Proposal, submission: intake.Submission, rows: outputs.Holdout) -> bool:
+    """Whether the proposal's own code gives other rows of its holdout than main's, and asks to have that accepted."""
+    tested = submission.dataset["test"]
+    return any(
+        period in proposal.revisions and tested[period]["sha256"] != digest for period, digest in rows.digests.items()
+    )
+
+
 def _check_champion(
     problem: Problem, submission: intake.Submission, rows: outputs.Holdout, scores: pd.DataFrame
 ) -> None:
@@ -405,7 +420,9 @@ def _judges(proposal: Proposal) -> list[str]:
         proposed = proposal.params
     except RatchetError:
         proposed = None
-    return changed_judges(contents[0], contents[1], proposal.policy, proposed)
+    counted = [revisions.sentence(period, entry) for period, entry in proposal.revisions.items()]
+    changed = changed_judges(contents[0], contents[1], proposal.policy, proposed)
+    return changed + [f"{revisions.PATH}: {sentence}" for sentence in counted]
 
 
 def _lock(proposal: Proposal, text: str) -> Record:

@@ -95,6 +95,19 @@ def locked_md5(path: Path, stage: str, out: str) -> str | None:
     return None
 
 
+def cached(root: Path, md5: str) -> Path | None:
+    """The file with this hash in the DVC cache of the project in `root`; None when it is not there."""
+    with _opened(root.resolve()) as repo:
+        path = Path(repo.cache.local.oid_to_path(md5))
+    return path if path.is_file() else None
+
+
+def changed_dependencies(root: Path, entry: Mapping[str, Any], prefix: str) -> list[str]:
+    """Dependencies of a lock's entry below a path whose content in `root` is another than the one that was read."""
+    deps = [item for item in entry.get("deps", []) if str(item["path"]).startswith(prefix)]
+    return [item["path"] for item in deps if _md5_of(root / item["path"]) != item["md5"]]
+
+
 def forget(path: Path, stage: str) -> None:
     """Remove one stage's entry from a lock file, so that DVC runs it again; the other entries stay as they are.
 
@@ -224,6 +237,15 @@ _LISTS = ("deps", "outs")
 
 def _item(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name not in NOISE}
+
+
+def _md5_of(path: Path) -> str | None:
+    """Hash of a file or a folder of sources as DVC computes it; None when there is no such thing."""
+    if path.is_dir():
+        inside = [found for found in path.rglob("*") if found.is_file() and "__pycache__" not in found.parts]
+        return directory_md5({found.relative_to(path).as_posix(): md5(found.read_bytes()) for found in inside})
+    content = files.read_bytes(path)
+    return None if content is None else md5(content)
 
 
 # --- a lock against a tree -------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ratchet import yaml12
+from ratchet.errors import RatchetError
 
 PARAMS = "params.yaml"
+WRITTEN = (PARAMS, "dvc.lock", "revisions.json")
 OWN = ("tests/test_repository.py",)
 """Tests of the repository's own files, whatever they hold; they take seconds, and always run."""
 DOCUMENTS = ("tests/test_docs.py",)
@@ -61,7 +63,7 @@ def _owner(path: str, problem: str | None) -> str:
     if path == "README.md" or path.startswith("docs/"):
         return "document"
     # What the loop itself writes is no reason to test the loop.
-    if path in {PARAMS, "dvc.lock"} or (problem and path.startswith((f"src/{problem}/", f"tests/{problem}/"))):
+    if path in WRITTEN or (problem and path.startswith((f"src/{problem}/", f"tests/{problem}/"))):
         return "problem"
     return "framework"
 
@@ -95,8 +97,8 @@ def proposed(base: str, root: Path) -> Scope:
 
 def _problem(text: str | None) -> str | None:
     try:
-        name = yaml.safe_load(text or "")["problem"]
-    except (yaml.YAMLError, TypeError, KeyError):
+        name = yaml12.read_as_dvc((text or "").encode(), PARAMS)["problem"]
+    except (RatchetError, TypeError, KeyError):
         return None
     return name if isinstance(name, str) and name.isidentifier() and name not in {"ratchet", "rehearsal"} else None
 

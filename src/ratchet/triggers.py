@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+from ratchet import yaml12
+from ratchet.errors import RatchetError
 
 _TOKEN = re.compile(r"(\*\*|\*|\?|\+|\[[^]]*])")
 _KNOWN = {"**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
@@ -18,10 +19,10 @@ def hears(text: str, branch: str) -> bool:
     True, too, where the file cannot be read: that GitHub shows itself.
     """
     try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError:
+        read = yaml12.read_as_dvc(text.encode(), "the workflow")  # GitHub, too, has `on` for a text
+    except RatchetError:
         return True
-    events = read.get(True) or read.get("on") if isinstance(read, dict) else None  # `on` is a truth in YAML 1.1
+    events = read.get("on") if isinstance(read, dict) else None
     if not isinstance(events, dict):
         return True
     return all(_fits(events.get(event) or {}, branch) for event in ("push", "pull_request"))

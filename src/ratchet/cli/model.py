@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ratchet.cli import root
+from ratchet.errors import RatchetError
 
 
 @click.command(epilog="\b\nExample: ratchet tune --candidates 40 && git diff params.yaml")
@@ -29,17 +30,34 @@ def tune(candidates: int, jobs: int) -> None:
     tune.propose(result, echo=click.echo)
 
 
-@click.command("accept-revision", epilog="\b\nExample: ratchet accept-revision 2013-02 && dvc repro")
-@click.argument("period")
-def accept_revision(period: str) -> None:
-    """Let a period come in again although its source has changed.
+@click.command("accept-revision", epilog="\b\nExample: ratchet accept-revision --all && dvc repro")
+@click.argument("periods", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Look at every period of params.yaml.")
+@click.option("--base", help="What the change goes to; by default the default branch of origin.")
+def accept_revision(periods: tuple[str, ...], *, every: bool, base: str | None) -> None:
+    """Take in periods whose rows are others than those that were locked.
 
-    Takes the period's entry out of dvc.lock; the next `dvc repro` ingests it anew, and the diff shows that it did.
+    Fetches them, counts the rows that differ, and writes revisions.json, which the next `dvc repro` reads. Commit it:
+    a pull request with it is held until a maintainer accepts it.
     """
-    from ratchet import lock
+    from ratchet import data, params, revisions
+    from ratchet.problem import Problem
 
-    lock.forget(Path("dvc.lock"), f"ingest@{period}")
-    click.echo(f"dvc.lock no longer knows {period}; `dvc repro` ingests it as it is now")
+    given = params.load()
+    if bool(periods) == every:
+        raise RatchetError("name the periods, or give --all")
+    if strange := sorted(set(periods) - set(given.data.periods)):
+        raise RatchetError(f"{strange[0]}: is none of data.periods in params.yaml")
+    problem = Problem(given.problem)
+    found = revisions.accept(
+        problem,
+        given.data.periods if every else periods,
+        lambda period: data.ingest(problem, period, given.data.checks),
+        base=base,
+    )
+    for period, revision in found.items():
+        click.echo(revisions.sentence(period, revision))
+    click.echo(f"taken in by {revisions.PATH}" if found else "every period gives the rows that were locked")
 
 
 @click.command(epilog="\b\nExample: ratchet digest")

@@ -47,7 +47,7 @@ def fetched(problem: Problem, dataset: Mapping[str, Any], checks: Checks) -> pd.
                         f"rows with the SHA-256 {facts['sha256'][:12]}…, on which the model was judged",
                         f"{found[:12]}…",
                         f"period {period}",
-                        f"find out why; `ratchet accept-revision {period}` in a pull request takes the new rows",
+                        "find out why; `ratchet accept-revision --all` in a pull request takes the new rows in",
                     )
                 )
             frames.append(files.read_parquet(path))
