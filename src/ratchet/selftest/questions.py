@@ -279,8 +279,6 @@ def gates_count(scene: Scene) -> str:
         return state if state != "blocked" else None
 
     state = scene.wait.until(after) or "blocked"
-    if state == "behind":
-        raise CouldNotAsk(f"{scene.forge.default_branch} has moved meanwhile: ask again")
     if state not in COUNTED:
         raise Otherwise(f"with both gates green it is still {state}")
     return f"blocked before, {state} after"
@@ -304,8 +302,14 @@ def _required(scene: Scene) -> None:
 
 
 def _mergeable(scene: Scene, number: int) -> str | None:
-    """GitHub's word for whether a pull request may be merged; None while it makes up its mind."""
+    """GitHub's word for whether a pull request may be merged; None while it makes up its mind.
+
+    Raises:
+        CouldNotAsk: It would have to be brought up to date first.
+    """
     state = str((scene.forge.ask(f"/pulls/{number}").body or {}).get("mergeable_state"))
+    if state == "behind":
+        raise CouldNotAsk(f"{scene.forge.default_branch} has moved meanwhile: ask again")
     return None if state == "unknown" else state
 
 
