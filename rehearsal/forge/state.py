@@ -458,7 +458,7 @@ class State:
     artifacts: list[Artifact] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
-    bot_runs: BotRuns = "none"
+    bot_runs: BotRuns = "held"
     last_id: int = 1000
     port: int = 0
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
