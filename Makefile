@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= passive
 EVENT ?= pull_request
 TESTS ?=
 MERMAID ?= rehearsal/node_modules
-CLIENTS ?= tests/rehearsal/clients/node_modules
+CLIENTS ?= $(if $(or $(findstring rehearsal,$(TESTS)),$(if $(TESTS),,all)),tests/rehearsal/clients/node_modules)
 
 .PHONY: help install demo year backtest rehearse repro test lint bench clean
 
