@@ -18,7 +18,7 @@ class Teller:
     def tell(self) -> None:
         """The runs since the last time that had something to do: how long each took, and which failed."""
         for run in sorted(self.desk.forge.state.runs, key=lambda run: run.id):
-            if run.id not in self._told and run.conclusion != "skipped":
+            if run.id not in self._told and run.conclusion != "skipped" and not run.is_held:
                 self._told.add(run.id)
                 print(f"  {_seconds(run):6.1f} s  {run.name:<8} {run.event:<12} {run.conclusion}", flush=True)
 

@@ -97,9 +97,9 @@ def verdicts(desk: Desk, number: int) -> list[dict[str, Any]]:
 
 
 def runs(desk: Desk, workflow: str) -> list[Any]:
-    """Runs of a workflow that had something to do, oldest first."""
-    found = [run for run in desk.forge.state.runs if run.path.endswith(f"/{workflow}") and run.conclusion != "skipped"]
-    return sorted(found, key=lambda run: run.id)
+    """Runs of a workflow that had something to do and are held by nobody, oldest first."""
+    found = [run for run in desk.forge.state.runs if run.path.endswith(f"/{workflow}")]
+    return sorted((run for run in found if run.conclusion != "skipped" and not run.is_held), key=lambda run: run.id)
 
 
 def log(run: Any) -> str:
