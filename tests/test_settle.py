@@ -281,6 +281,20 @@ class TestBegun:
         assert place.status(place.head) == ("failure", SENTENCES["block"])
         assert found.comment is None
 
+    @pytest.mark.parametrize(("path", "gate"), [(REPORT, "model-gate"), (CI, "ci-gate")])
+    def test_one_that_is_held_for_approval_is_told_when_it_is_requested(
+        self, fork: Place, path: str, gate: str
+    ) -> None:
+        """A first-time author's: there is no other event until somebody approves it."""
+        run = fork.opened(path, actor="bob")
+        run.status = "waiting"
+
+        found = fork.settle(fork.event(run, "requested"))
+
+        assert fork.status(fork.head, gate) == ("pending", "A maintainer has to approve the run")
+        if path == REPORT:
+            assert "Waiting: a maintainer has to approve the run" in (found.comment or "")
+
     def test_a_commit_that_is_no_head_any_more_waits_for_nothing(self, place: Place) -> None:
         """Nothing is said about it."""
         event = place.event(place.run(), "in_progress")
