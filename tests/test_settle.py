@@ -812,7 +812,6 @@ class TestBadDay:
             ("GET", r"/pulls", 502),
             ("POST", r"/git/trees", "drop"),
             ("PATCH", r"/git/refs/heads/change", 502),
-            ("GET", r"/git/trees/", "drop"),
             ("POST", r"/issues/\d+/comments", 502),
             ("POST", r"/statuses/", "drop"),
         ],
