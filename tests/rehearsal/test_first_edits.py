@@ -51,7 +51,7 @@ class Edit:
 EDITS = {
     "seed": Edit("params.yaml", {"train.seed": 1}, "Hold, safe", "failure"),
     "learning-rate": Edit("params.yaml", {"model.learning_rate": 0.03}, "Hold, cannot tell", "failure"),
-    "holdout": Edit("params.yaml", {"data.holdout": 2}, "Hold, judge changed", "failure"),
+    "holdout": Edit("params.yaml", {"data.holdout": 2}, "Void", "failure"),
     "period": Edit("params.yaml", {"data.periods": [*PERIODS, "2013-05"]}, "Hold, cannot tell", "failure"),
     "feature": Edit(FEATURES, None, "Hold", "failure"),
     "document": Edit("README.md", None, "Nothing to judge", "success"),
