@@ -1,6 +1,7 @@
 """A problem of one's own, by the real workflow files: a folder in src/ and params.yaml, and it is trained and judged.
 
 Nothing else of the template was edited: the flights are still there, and dvc.yaml and pyproject.toml are as they came.
+Only release.yml is left out, for nothing here is released: what is proposed is held against the baseline.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scenario import found, gates, log, opened, runs, told, verdicts
+from scenario import CHECKS, gates, log, runs, told, verdicts
+
+import project
+from rehearsal.desk import Desk
 
 pytestmark = pytest.mark.xdist_group("scenarios")
 
@@ -16,29 +20,36 @@ FEATURES, HELPER = "src/mine/model/features.py", "src/mine/model/units.py"
 IMPORT = "from mine.model.units import KILOMETRES"
 
 
-def helped(root: Path) -> None:
-    """The features take a number from another module of model/."""
-    path = root / FEATURES
-    text = path.read_text().replace('row["distance"] / 100', 'row["distance"] / KILOMETRES')
-    path.write_text(text.replace("from typing import Any\n", f"from typing import Any\n\n{IMPORT}\n"))
-    (root / HELPER).write_text("KILOMETRES = 100\n")
+def made(folder: Path) -> Path:
+    """A repository in which the problem was reproduced and its lock committed; its features use a helper."""
+    mine = project.delays(folder, "mine", model__alpha=100.0)
+    mine.replace(FEATURES, 'row["distance"] / 100', 'row["distance"] / KILOMETRES')
+    mine.replace(FEATURES, "from typing import Any\n", f"from typing import Any\n\n{IMPORT}\n")
+    (folder / HELPER).write_text("KILOMETRES = 100\n")
+    (folder / "Makefile").write_text(CHECKS)
+    (folder / ".github/workflows/release.yml").unlink()
+    mine.repro()
+    mine.commit("A problem of our own, reproduced")
+    return folder
 
 
 def test_a_change_of_a_feature_and_of_a_helper_is_trained_and_judged(tmp_path: Path) -> None:
     """Each in a pull request of its own; neither is taken for a change of nothing, nor for one of the judge."""
-    forge = found(tmp_path / "forge", helped, name="mine")
-    with opened(forge, tmp_path / "desk") as desk:
-        source = desk.file("main", FEATURES).decode()
-        changes = {
-            "feature": {FEATURES: source.replace('row["wind"]', 'row["wind"] * 2').encode()},
-            "helper": {HELPER: b"KILOMETRES = 10\n"},
-        }
+    source = made(tmp_path / "project")
+    features = (source / FEATURES).read_text()
+    changes = {
+        "feature": {FEATURES: features.replace('row["wind"]', 'row["wind"] * 2').encode()},
+        "helper": {HELPER: b"KILOMETRES = 10\n"},
+    }
+    with Desk(tmp_path / "desk") as desk:
+        desk.found(source)
+        desk.wait()
 
-        for branch, change in changes.items():
-            number = desk.propose(f"Another {branch}", change, branch)
-            desk.wait()
+        proposed = {name: desk.propose(f"Another {name}", change, name) for name, change in changes.items()}
+        desk.wait()
 
-            (report,) = (run for run in runs(desk, "report.yml") if run.head_branch == branch)
+        for name, number in proposed.items():
+            (report,) = (run for run in runs(desk, "report.yml") if run.head_branch == name)
             assert "Running stage 'train'" in log(report)
             (record,) = verdicts(desk, number)
             assert record["verdict"] in {"promote", "block", "hold"}
