@@ -68,7 +68,7 @@ def test_the_default_branch_may_have_any_name(tmp_path: Path) -> None:
         assert merges(desk, number)
         desk.wait()
         assert desk.get("/releases/latest")["tag_name"] == "model-v2"
-        client = Client(desk.name, desk.token("ada"), api_url=desk.forge.api)
+        client = Client(desk.name, desk.token("ada"), api_url=desk.forge.api, server_url=desk.forge.url)
         assert {check.name: check.sentence for check in doctor.examine(doctor.ask(client))}["default branch"] == (
             "master: what happens to it starts the workflows"
         )

@@ -28,15 +28,20 @@ def place(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
-def test_the_doctor_has_github_asked_and_nothing_is_left(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_has_github_asked_and_nothing_is_left(
+    place: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What can be asked is as we think; the pull request is closed, never judged, its branches and runs are gone."""
-    environment = {"REPOSITORY": place.name, "TOKEN": place.token("ada"), "API_URL": place.forge.api}
-    for name, value in environment.items():
+    addresses = {"API_URL": place.forge.api, "SERVER_URL": place.forge.url}
+    for name, value in {"REPOSITORY": place.name, "TOKEN": place.token("ada"), **addresses}.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
+
+    monkeypatch.chdir(tmp_path / "project")  # the doctor looks at the clone, too
 
     said = CliRunner().invoke(cli, ["doctor", "--live"])
     place.wait()
 
+    assert isinstance(said.exception, SystemExit), said.exception  # a release is missing, and what else the doctor says
     (run,) = runs(place, "selftest.yml")
     assert run.conclusion == "success", log(run)
     lines = said.output.splitlines()
