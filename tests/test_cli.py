@@ -73,8 +73,9 @@ def is_told(done: subprocess.CompletedProcess[str]) -> bool:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weak and a good model, tested on the same month, and parameters beside them."""
+    """A weak and a good model, tested on the same month; their problem and parameters beside them."""
     root = tmp_path_factory.mktemp("folders")
+    shutil.copytree(ROOT / "tests" / "problems" / "coins", root / "src" / "coins")
     build(root / "weak", ["2013-02", "2013-03"], "stump")
     build(root / "good", ["2013-01", "2013-02", "2013-03"])
     shutil.copy(PARAMS, root)
@@ -160,7 +161,7 @@ class TestErrors:
             (["compare", "weak", "good", "--look", "0"], "look"),
             (["score", "good", "rows.xlsx"], "rows.xlsx: is of no known kind; name a .parquet, .csv or .jsonl file"),
             (["score", "good", "rows.csv"], "rows.csv: cannot be read"),
-            (["accept-revision", "2013-01"], "params.yaml: cannot be read"),
+            (["accept-revision", "2013-01"], "params.yaml: problem: there is no folder src/flights/"),
             (["tune"], "data/dataset.json: cannot be read: No such file or directory"),
             (["track", "good"], "good/params.yaml: cannot be read"),
         ],
