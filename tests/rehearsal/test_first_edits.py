@@ -7,6 +7,7 @@ was released by its first push; of ci.yml's run for that push only the linters a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from scenario import gates, head, headline, runs
 from rehearsal import project
 from rehearsal.desk import Change, Desk
 
-pytestmark = [pytest.mark.own, pytest.mark.xdist_group("first-edits"), pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.own,
+    pytest.mark.xdist_group("first-edits"),
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif("FIRST_EDITS" not in os.environ, reason="long, and not yet seen to its end: set FIRST_EDITS=1"),
+]
 
 PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
 FEATURES = "src/flights/model/features.py"
