@@ -190,7 +190,7 @@ class TestJudged:
 
         assert "**Next: a maintainer reviews what judges.**" in text
         assert (
-            "### What judges, and is changed here\n\n- `src/ratchet/gate.py`\n- `params.yaml: gate.delta`\n"
+            "### What judges, and is changed here\n\n- `src/ratchet/gate.py`\n- `params.yaml`: gate.delta\n"
         ) in text
 
     def test_a_void_comparison_says_why(self):

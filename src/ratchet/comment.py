@@ -377,7 +377,13 @@ def _baseline(case: _Case, verdict: Record) -> tuple[Block, ...]:
 
 def _judge_changes(case: _Case) -> Section:
     paths = case.judgement["judge_changed"]
-    return Section("What judges, and is changed here", (Items(tuple(Code(str(path)) for path in paths)),) * bool(paths))
+    return Section("What judges, and is changed here", (Items(tuple(map(_judge_changed, paths))),) * bool(paths))
+
+
+def _judge_changed(said: str) -> Text:
+    """A path, or a path and what has changed in it; only the path is code, which is cut where a name would be."""
+    path, colon, change = said.partition(": ")
+    return (Code(path), colon + change)
 
 
 def _commands(case: _Case, verdict: Record) -> list[str]:

@@ -39,8 +39,8 @@ def test_code_that_gives_other_rows_is_counted_accepted_and_released(desk: Desk,
 
     assert "Hold, judge changed" in headline(desk, number)
     said = told(desk, number)
-    assert "revisions.json: 2021-02: 0 rows added, 0 removed, 335 changed; 335 before, 335 after" in said
-    assert "revisions.json: 2021-03: 0 rows added, 0 removed, 371 changed; 371 before, 371 after" in said
+    assert "`revisions.json`: 2021-02: 0 rows added, 0 removed, 335 changed; 335 before, 335 after" in said
+    assert "`revisions.json`: 2021-03: 0 rows added, 0 removed, 371 changed; 371 before, 371 after" in said
     assert not merges(desk, number)
 
     desk.dispatch("maintainer.yml", action="accept", **{"pull-request": str(number), "reason": "They flew further"})
