@@ -38,7 +38,7 @@ def open_run(forge: Forge, run: Run) -> Run:
 
 
 def _is_strangers(state: State, run: Run) -> bool:
-    """A fork's pull request runs when its author, and whoever pushed to it, are known here."""
+    """Whether a fork's pull request has to wait: its author, or the person who pushed to it, is not known here."""
     repository = state.repository(run.repository)
     if repository is None or run.event != "pull_request" or run.head_repository == run.repository:
         return False

@@ -138,7 +138,7 @@ class Server:
             return smart.refused(refusal) if kind == "git" else _refused(refusal)
 
     def _limited(self, ask: Ask, method: str, path: str) -> Answer:
-        """Answer a request to the API, unless whoever asks has used up their hour."""
+        """Answer a request to the API, unless the caller has used up its hour."""
         if path == f"{API}/rate_limit":  # it is free
             return _api(ask, method, path)
         spent, may = self._forge.quota.spend(ask.actor, method, path)
