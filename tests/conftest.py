@@ -23,7 +23,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("GITHUB_ACTIONS", None)
 
 TESTS = Path(__file__).parent
-sys.path.insert(0, str(TESTS.parent))
 for model in (TESTS / "problems").glob(f"*/{folders.MODEL}"):
     folders.find(model.parent.name, TESTS / "problems")
 

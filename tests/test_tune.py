@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
@@ -364,6 +364,7 @@ def test_an_edit_changes_its_values_alone(changes: dict[str, Any], expected: lis
         assert (content[section] if section else content)[name] == value
 
 
+@example("problem", "\xa0")
 @given(
     st.sampled_from(["problem", "data.holdout", "model.rate", "model.name", "model.empty", "model.new", "gate.delta"]),
     st.integers()

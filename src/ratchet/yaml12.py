@@ -74,7 +74,7 @@ def write_line(value: Any) -> str:
     """A plain value in one line, which YAML 1.1 and 1.2 both read back as it is."""
     plain = list(value) if isinstance(value, tuple) else value
     text = yaml.dump(plain, Dumper=_Dumper, default_flow_style=True, width=math.inf, allow_unicode=True)
-    return text.removesuffix("...\n").strip()
+    return text.removesuffix("...\n").removesuffix("\n")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -83,7 +83,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     tag = YAML(typ="safe").resolver.resolve(ScalarNode, text, (True, False))
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if str(tag).endswith(":str") else '"')
+    is_plain = str(tag).endswith(":str") and text == text.strip()  # nobody sees a space that ends a line
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if is_plain else '"')
 
 
 _Dumper.add_representer(str, _represent_text)
