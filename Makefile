@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= passive
 EVENT ?= pull_request
 TESTS ?=
 MERMAID ?= rehearsal/node_modules
-CLIENTS ?= $(if $(or $(findstring rehearsal,$(TESTS)),$(if $(TESTS),,all)),tests/rehearsal/clients/node_modules)
+CLIENTS ?= $(if $(or $(filter tests/rehearsal%,$(TESTS)),$(if $(TESTS),,all)),$(patsubst %/package-lock.json,%/node_modules,$(wildcard tests/rehearsal/clients/package-lock.json)))
 
 .PHONY: help install demo year backtest rehearse repro test lint bench clean
 

@@ -18,7 +18,8 @@ PROBLEM = FROZEN / "departures"
 NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/", ".ci/")
 """What a pipeline and its workflows do without."""
 FEW_TESTS = tuple(
-    f"tests/{name}.py" for name in ("conftest", "guard", "test_repository", "rehearsal/test_runner_expressions")
+    f"tests/{name}.py"
+    for name in ("conftest", "guard", "project", "test_repository", "rehearsal/test_runner_expressions")
 )
 """Enough for ci.yml on the default branch to have something to run; all tests take the better part of an hour."""
 
