@@ -146,10 +146,10 @@ def test_a_locked_hash_is_found_by_stage_and_output(root: Path) -> None:
     """The hash of an output that the lock knows, None for any other, and None without a lock."""
     path = root / "dvc.lock"
 
-    assert lock.locked_md5(path, "train", "model") == "fb66bb90028a8fe8179acd70a7ad3593"
-    assert lock.locked_md5(path, "train", "other") is None
-    assert lock.locked_md5(path, "ingest@2014-01", "model") is None
-    assert lock.locked_md5(root / "absent.lock", "train", "model") is None
+    assert lock.out_md5(lock.read(path), "train", "model") == "fb66bb90028a8fe8179acd70a7ad3593"
+    assert lock.out_md5(lock.read(path), "train", "other") is None
+    assert lock.out_md5(lock.read(path), "ingest@2014-01", "model") is None
+    assert lock.out_md5(lock.read(root / "absent.lock"), "train", "model") is None
 
 
 def test_a_forgotten_stage_is_the_only_difference(root: Path) -> None:
@@ -461,7 +461,7 @@ def test_the_hash_of_a_directory_is_that_of_dvc(larger: Path) -> None:
     """As the lock of a real run has it."""
     hashes = {name: lock.md5((larger / "model" / name).read_bytes()) for name in ("notes", "weights")}
 
-    assert lock.directory_md5(hashes) == lock.locked_md5(larger / "dvc.lock", "train", "model")
+    assert lock.directory_md5(hashes) == lock.out_md5(lock.read(larger / "dvc.lock"), "train", "model")
 
 
 def test_a_lock_that_dvc_wrote_stays_as_it_is(larger: Path) -> None:

@@ -66,7 +66,8 @@ class Progress:
         if line.result and line.stage == "Main" and len(line.steps) == 1:
             self._step(job, line)
         if line.job_result:
-            job.conclusion = "success" if line.job_result == "success" else "cancelled" if job.is_stopped else "failure"
+            ended = "success" if line.job_result == "success" else "failure"
+            job.conclusion = "cancelled" if job.is_stopped else ended  # act calls one a success that was never let in
             self.ended(job, self.steps_of(job))
 
     def steps_of(self, job: Job) -> list[dict[str, Any]]:

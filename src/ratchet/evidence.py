@@ -178,7 +178,8 @@ def _is_unreleased(root: Path, champion: Champion | None) -> bool:
     """Main's lock names another bundle than the champion's."""
     from ratchet import release
 
-    return champion is not None and release.md5_of(champion.folder) != lock.locked_md5(root / LOCK, "export", BUNDLE)
+    locked = lock.out_md5(lock.read(root / LOCK), "export", BUNDLE)
+    return champion is not None and release.md5_of(champion.folder) != locked
 
 
 def _proposed(root: Path, base: str, stages: Sequence[Record], champion: Champion | None) -> _Made:

@@ -262,7 +262,7 @@ def _find(forge: Forge, proposal: Proposal, out: Path, cache: Path | None) -> Fi
             "seconds": submission.run["seconds"],
             **_lock(proposal, submission.lock),
         }
-        if locked and not again and _out(locked, "bundle") == _out(stages, "bundle"):
+        if locked and not again and _bundle_md5(locked) == _bundle_md5(stages):
             return Finding("same model", more=known)
         compared = _compared(forge, proposal, submission, Bench(Path(scratch), out, cache))
         return Finding("judged", more=known | compared)
@@ -277,7 +277,7 @@ def _is_rejudged(forge: Forge, proposal: Proposal, locked: lock.Stages) -> bool:
         return False
     with TemporaryDirectory() as scratch:
         champion = release.fetch(forge, Path(scratch, "champion"))
-        return champion is not None and release.md5_of(champion.folder) != _out(locked, "bundle")
+        return champion is not None and release.md5_of(champion.folder) != _bundle_md5(locked)
 
 
 @dataclass(frozen=True)
@@ -437,9 +437,8 @@ def _lock(proposal: Proposal, text: str) -> Record:
     return {"lock_digest": digest, "lock": None if is_there else text}
 
 
-def _out(stages: lock.Stages, path: str) -> str | None:
-    found = [out.get("md5") for stage in stages.values() for out in stage.get("outs", []) if out.get("path") == path]
-    return str(found[0]) if found else None
+def _bundle_md5(stages: lock.Stages) -> str | None:
+    return lock.out_md5(stages, "export", "bundle")
 
 
 def _texts(proposal: Proposal) -> card.Texts:

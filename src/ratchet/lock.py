@@ -86,13 +86,10 @@ def digest_of(root: Path) -> str:
     return digest(read(root / "dvc.lock"), live_stages(root))
 
 
-def locked_md5(path: Path, stage: str, out: str) -> str | None:
+def out_md5(stages: Stages, stage: str, path: str) -> str | None:
     """The content hash that a lock file holds for one output of one stage; None when it does not know it."""
-    for item in read(path).get(stage, {}).get("outs", []):
-        if item.get("path") == out:
-            md5 = item.get("md5")
-            return None if md5 is None else str(md5)
-    return None
+    found = [out.get("md5") for out in stages.get(stage, {}).get("outs", []) if out.get("path") == path]
+    return str(found[0]) if found and found[0] else None
 
 
 def cached(root: Path, md5: str) -> Path | None:

@@ -184,19 +184,17 @@ def _stage(period: str) -> str:
     return f"ingest@{period}"
 
 
-def _out_md5(stages: lock.Stages, period: str, name: str) -> str | None:
-    path = str(data.PERIODS / period / name)
-    found = [out.get("md5") for out in stages.get(_stage(period), {}).get("outs", []) if out.get("path") == path]
-    return str(found[0]) if found and found[0] else None
+def _md5(stages: lock.Stages, period: str, name: str) -> str | None:
+    return lock.out_md5(stages, _stage(period), str(data.PERIODS / period / name))
 
 
 def _source_md5(stages: lock.Stages, period: str) -> str | None:
-    return _out_md5(stages, period, data.SOURCE)
+    return _md5(stages, period, data.SOURCE)
 
 
 def _rows_before(stages: lock.Stages, period: str, root: Path) -> pd.DataFrame | None:
     """The valid rows that were locked, if they are in DVC's cache."""
-    md5 = _out_md5(stages, period, data.ROWS)
+    md5 = _md5(stages, period, data.ROWS)
     path = None if md5 is None else lock.cached(root, md5)
     return None if path is None else files.read_parquet(path)
 

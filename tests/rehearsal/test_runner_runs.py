@@ -303,13 +303,17 @@ def test_a_person_cancels_a_run(desk: Desk) -> None:
         "{workflow_run: {workflows: [toy], types: [completed]}}",
         "- run: echo ${{ github.event.workflow_run.conclusion }}",
     )
-    desk.push({**workflow("toy", "push", "- run: echo started && sleep 300"), **after})
+    toy = workflow("toy", "push", "- run: echo started && sleep 300")
+    behind = "  behind:\n    needs: [job]\n    runs-on: ubuntu-24.04\n    steps: [{run: echo behind}]\n"
+    desk.push({**after, **{path: text + behind for path, text in toy.items()}})
     until(lambda: any("started" in log(run) for run in desk.forge.runs(REPOSITORY) if run.log))
     run = desk.forge.runs(REPOSITORY)[0]
 
     desk.api("POST", f"actions/runs/{run.id}/cancel")
 
-    assert desk.run("toy").conclusion == "cancelled"
+    cancelled = desk.run("toy")
+    assert cancelled.conclusion == "cancelled"
+    assert {job.name: job.conclusion for job in cancelled.jobs} == {"job": "cancelled", "behind": "skipped"}
     assert "    cancelled\n" in log(desk.run("after"))
 
 

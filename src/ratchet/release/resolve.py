@@ -95,7 +95,7 @@ def _is_released(forge: Forge, root: Path, last: Release, recorded: Record | Non
         return f"main's lock is that of {last.tag}: nothing to release"
     with TemporaryDirectory() as scratch:
         champion = published.fetch(forge, Path(scratch, "champion"))
-        if champion and published.md5_of(champion.folder) == lock.locked_md5(root / LOCK, "export", FOLDER):
+        if champion and published.md5_of(champion.folder) == lock.out_md5(lock.read(root / LOCK), "export", FOLDER):
             return f"the model is that of {last.tag}: nothing to release"
     return None
 
@@ -231,7 +231,7 @@ def _hashes(root: Path, entry: Record, submission: Submission) -> Iterator[tuple
     from ratchet.intake import OUTPUTS
 
     yield "model", entry["model_digest"], bundle.digest(submission.bundle)
-    yield "bundle", lock.locked_md5(root / LOCK, "export", FOLDER), published.md5_of(submission.bundle)
+    yield "bundle", lock.out_md5(lock.read(root / LOCK), "export", FOLDER), published.md5_of(submission.bundle)
     live = lock.live_stages(root)
     yield "lock", entry["lock_digest"], lock.digest(lock.parse(submission.lock), live)
     stages = lock.read(root / LOCK)
