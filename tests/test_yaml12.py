@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -81,6 +82,13 @@ def test_a_value_with_one_reading_is_what_dvc_reads(written: str, value: object)
 def test_a_date_is_refused(written: str) -> None:
     """It would be a date in params.yaml, and a text wherever JSON carries it."""
     with pytest.raises(RatchetError, match=rf"^p line 2: {written} is a date to YAML: quote it$"):
+        yaml12.read(f"a:\n- {written}\n".encode(), "p")
+
+
+@pytest.mark.parametrize("written", [".inf", "-.inf", ".nan", "1.0e+999"])
+def test_what_is_no_finite_number_is_refused(written: str) -> None:
+    """No record could hold it, and `.nan` would be another value than itself."""
+    with pytest.raises(RatchetError, match=rf"^p line 2: {re.escape(written)} is no finite number: write one$"):
         yaml12.read(f"a:\n- {written}\n".encode(), "p")
 
 
@@ -194,7 +202,14 @@ def test_whatever_is_accepted_is_the_same_to_dvc_and_to_yaml_1_1(found: list[str
 
 
 PLAIN = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=12), SCALARS),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=12),
+        SCALARS,
+    ),
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=5,
 )
@@ -204,6 +219,7 @@ PLAIN = st.recursive(
 @given(PLAIN)
 @example("1e3")
 @example("no")
+@example("0\x850")
 @example(1e-05)
 def test_a_line_that_is_written_is_read_back_by_both(value: Any) -> None:
     """A text that would be a number to one of the two is put in quotes."""

@@ -32,8 +32,8 @@ def read(content: bytes, name: str) -> Any:
     """The value of a text that a person wrote; None when it is empty.
 
     Raises:
-        RatchetError: As `read_as_dvc`; or a value is read differently by YAML 1.1 and 1.2, or is a date, which no JSON
-            holds. Names the line.
+        RatchetError: As `read_as_dvc`; or a value is read differently by YAML 1.1 and 1.2, or is a date or no finite
+            number, which no JSON holds. Names the line.
     """
     value = read_as_dvc(content, name)
     if value is None:
@@ -47,6 +47,8 @@ def read(content: bytes, name: str) -> Any:
         where = f"{name} line {node.start_mark.line + 1}: {node.value}"
         if isinstance(new, date):
             raise RatchetError(f"{where} is a date to YAML: quote it")
+        if isinstance(new, float) and not math.isfinite(new):
+            raise RatchetError(f"{where} is no finite number: write one")
         if repr(old) != repr(new):
             meant = old if isinstance(new, str) else new
             raise RatchetError(
@@ -83,7 +85,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     tag = YAML(typ="safe").resolver.resolve(ScalarNode, text, (True, False))
-    is_plain = str(tag).endswith(":str") and text == text.strip()  # nobody sees a space that ends a line
+    # Spaces at an end and what nobody sees are lost, or folded into others, unless they are in double quotes.
+    is_plain = str(tag).endswith(":str") and text.isprintable() and text == text.strip()
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if is_plain else '"')
 
 
