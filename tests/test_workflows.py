@@ -300,6 +300,13 @@ class TestBounds:
         assert [name for name, job in load(path)["jobs"].items() if not 0 < job.get("timeout-minutes", 0) <= 60] == []
 
     @workflows
+    def test_what_may_fail_may_hang_and_leaves_time_for_what_does_without(self, path: Path) -> None:
+        """When all steps that may fail run into their limits, the others of the job still have two minutes."""
+        for job in load(path)["jobs"].values():
+            limits = [step.get("timeout-minutes", 60) for step in job["steps"] if step.get("continue-on-error") is True]
+            assert sum(limits) + 2 <= job["timeout-minutes"]
+
+    @workflows
     def test_every_workflow_says_what_waits_for_what(self, path: Path) -> None:
         """Each has a concurrency group, and says whether a newer run ends an older one."""
         assert set(load(path)["concurrency"]) == {"group", "cancel-in-progress"}
@@ -596,7 +603,9 @@ class TestCML:
         *before, last = self.JOB["steps"]
 
         assert [name for name, job in jobs.items() if "comment" in job.get("needs", ())] == []
-        assert (self.JOB["continue-on-error"], self.JOB["timeout-minutes"]) == (True, 3)
+        assert self.JOB["continue-on-error"] is True
+        assert self.JOB["timeout-minutes"] <= 6
+        assert cml.SECONDS < 60  # so that it says itself that it takes too long
         assert "if" not in last
         assert [step["continue-on-error"] for step in before if "if" in step] == [True] * 4
 

@@ -26,7 +26,8 @@ COMMITTED = datetime(2024, 10, 24, tzinfo=UTC)
 TITLE = "ratchet"
 WATERMARK = f'<!-- ![](https://cml.dev/watermark.png#0 "CML watermark {TITLE}") -->'
 UNREACHED = "<sub>CML could not be reached or run: this comment was written through GitHub's API.</sub>"
-SECONDS = 60
+SECONDS = 45
+"""How long CML may take; its step ends after a minute."""
 
 
 def marked(text: str) -> str:
@@ -49,7 +50,7 @@ def comment(number: int, text: str, program: Path, environ: Mapping[str, str] = 
         environ: Names repository and server, and holds REPO_TOKEN.
 
     Raises:
-        RatchetError: There is no such program, it fails, or it takes more than a minute.
+        RatchetError: There is no such program, it fails, or it takes longer than `SECONDS`.
     """
     program = program.resolve()
     if not program.is_file():
