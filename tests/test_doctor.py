@@ -184,8 +184,15 @@ def test_a_repository_that_is_set_up_passes_every_check() -> None:
         (
             {"files": {"release.yml": file("on:\n  push:\n    branches: [trunk]\n"), "ci.yml": answer("", None, 404)}},
             "default branch",
-            "main: ci.yml is not there; release.yml listens to other branches",
-            "take `branches` out of `on:` in .github/workflows, or let it fit main",
+            "main: ci.yml is not there; release.yml does not hear of push",
+            "in .github/workflows, let `on:` name the event, with no `branches` or with some that fit main",
+        ),
+        (
+            {"files": {"ci.yml": file("on:\n  push:\n    branches:\n"), "report.yml": file("on: push\n")}},
+            "default branch",
+            "main: ci.yml cannot be read (on: push: branches: None is no list of texts); "
+            "report.yml does not hear of pull_request",
+            "",
         ),
         (
             {"release": answer("/releases/latest", None, 404)},
@@ -382,7 +389,7 @@ def test_a_new_repository_fails_where_its_owner_has_to_click(place: Desk) -> Non
 
 def test_after_the_clicks_it_passes(place: Desk) -> None:
     """The rulesets are imported, the owner is named, production has a reviewer, the first release is out."""
-    workflows = {f".github/workflows/{name}": "on: push\n" for name in doctor.LISTENING}
+    workflows = {f".github/workflows/{name}": "on: [push, pull_request]\n" for name in doctor.LISTENING}
     place.commit("main", {".github/CODEOWNERS": "/src/ratchet/ @ada\n", **workflows})
     place.client().create_release("model-v1", place.git.branch("main") or "", "model-v1", "The first.", [])
     with place.server.changing():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -33,8 +33,8 @@ OLD = timedelta(days=2 * 365)
 PRODUCTION = "production"
 """The environment whose reviewers let a model in."""
 SYMBOLS: Mapping[Outcome, str] = {"pass": "ok  ", "fail": "FAIL", "unknown": "?   "}
-LISTENING = ("ci.yml", "release.yml", "report.yml")
-"""The workflows that wait for what happens to a branch."""
+LISTENING = {"ci.yml": ("pull_request", "push"), "release.yml": ("push",), "report.yml": ("pull_request",)}
+"""The workflows that wait for what happens to a branch, and for what."""
 ADMIN = "only an administrator may read this: `GITHUB_TOKEN=$(gh auth token) ratchet doctor`"
 
 
@@ -302,12 +302,20 @@ def _listening(facts: Facts) -> Iterator[Check]:
     def says(_: Any) -> tuple[bool, str]:
         missing = [name for name, answer in facts.files.items() if answer.status == 404]
         read = {name: _text(answer) for name, answer in facts.files.items() if answer.known}
-        deaf = [name for name, text in read.items() if not triggers.hears(text, branch)]
-        said = [f"{name} is not there" for name in missing] + [f"{name} listens to other branches" for name in deaf]
+        deaf = [f"{name} {why}" for name, text in read.items() for why in _deaf(text, LISTENING[name], branch)]
+        said = [f"{name} is not there" for name in missing] + deaf
         return not said, f"{branch}: " + ("; ".join(said) or "what happens to it starts the workflows")
 
-    click = f"take `branches` out of `on:` in .github/workflows, or let it fit {branch}"
+    click = f"in .github/workflows, let `on:` name the event, with no `branches` or with some that fit {branch}"
     yield _check("default branch", facts.settings, says, click)
+
+
+def _deaf(text: str, events: Sequence[str], branch: str) -> list[str]:
+    """Of which events a workflow does not hear, or why there is no telling."""
+    try:
+        return [f"does not hear of {event}" for event in events if not triggers.hears(text, event, branch)]
+    except RatchetError as error:
+        return [f"cannot be read ({error})"]
 
 
 def _plan(facts: Facts) -> Iterator[Check]:

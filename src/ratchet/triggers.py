@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ratchet import yaml12
@@ -13,31 +13,47 @@ _TOKEN = re.compile(r"(\*\*|\*|\?|\+|\[[^]]*])")
 _KNOWN = {"**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
 
 
-def hears(text: str, branch: str) -> bool:
-    """Whether a workflow that listens to pushes or pull requests hears of those to a branch.
+def hears(text: str, event: str, branch: str) -> bool:
+    """Whether a workflow listens to an event (`push` or `pull_request`) that is about a branch.
 
-    True, too, where the file cannot be read: that GitHub shows itself.
+    Raises:
+        RatchetError: Its `on:` cannot be read; says which part of it.
     """
-    try:
-        read = yaml12.read_as_dvc(text.encode(), "the workflow")  # GitHub, too, has `on` for a text
-    except RatchetError:
+    found = yaml12.read_as_dvc(text.encode(), "the workflow")  # GitHub, too, has `on` for a text
+    on = found.get("on") if isinstance(found, dict) else None
+    if isinstance(on, str | list):
+        on = dict.fromkeys(_texts(on, "events"))
+    if not isinstance(on, dict):
+        raise RatchetError(f"on: {on!r} names no event")
+    return event in on and _fits(on[event], event, branch)
+
+
+def _fits(filters: Any, event: str, branch: str) -> bool:
+    if filters is None:
         return True
-    events = read.get("on") if isinstance(read, dict) else None
-    if not isinstance(events, dict):
-        return True
-    return all(_fits(events.get(event) or {}, branch) for event in ("push", "pull_request"))
+    if not isinstance(filters, Mapping):
+        raise RatchetError(f"on: {event}: {filters!r} holds no filters")
+    for name in ("branches", "branches-ignore"):
+        if name in filters:
+            return matches(_texts(filters[name], f"{event}: {name}"), branch) is (name == "branches")
+    return event != "push" or not {"tags", "tags-ignore"} & filters.keys()  # pushes of tags alone
 
 
-def _fits(filters: Mapping[str, Any], branch: str) -> bool:
-    if "branches" in filters:
-        return matches(filters["branches"], branch)
-    return "branches-ignore" not in filters or not matches(filters["branches-ignore"], branch)
+def _texts(found: Any, where: str) -> list[str]:
+    texts = [found] if isinstance(found, str) else found
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise RatchetError(f"on: {where}: {found!r} is no list of texts")
+    return texts
 
 
-def matches(patterns: str | Sequence[str], branch: str) -> bool:
-    """GitHub's patterns: `*` ends at a slash and `**` does not; the last one that fits decides, `!` takes back."""
+def matches(patterns: Iterable[str], branch: str) -> bool:
+    """GitHub's patterns: `*` ends at a slash and `**` does not; the last one that fits decides, `!` takes back.
+
+    Raises:
+        RatchetError: One of them is none.
+    """
     found = False
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+    for pattern in patterns:
         if _expression(pattern.removeprefix("!")).fullmatch(branch):
             found = not pattern.startswith("!")
     return found
@@ -45,4 +61,7 @@ def matches(patterns: str | Sequence[str], branch: str) -> bool:
 
 def _expression(pattern: str) -> re.Pattern[str]:
     parts = _TOKEN.split(pattern)
-    return re.compile("".join(_KNOWN.get(part, part if _TOKEN.match(part) else re.escape(part)) for part in parts))
+    try:
+        return re.compile("".join(_KNOWN.get(part, part if _TOKEN.match(part) else re.escape(part)) for part in parts))
+    except re.error as error:
+        raise RatchetError(f"on: {pattern!r} is no pattern ({error})") from error
