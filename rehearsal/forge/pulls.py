@@ -210,7 +210,8 @@ def rule_blockers(forge: Forge, pull: Pull) -> list[str]:
     repository = forge.repository(pull.repository)
     held = rules.rules_of(repository.rulesets, f"refs/heads/{pull.base_ref}", repository.default_branch)
     late = rules.is_strict(held) and is_behind(forge, pull)
-    return rules.check_violations(checks(forge, repository, pull.base_ref, pull.head_sha), is_behind=late)
+    found = checks(forge, repository, pull.base_ref, pull.head_sha)
+    return [*rules.check_violations(found, is_behind=late), *rules.unplayed(held)]
 
 
 def mergeable_state(forge: Forge, pull: Pull) -> str:
@@ -233,7 +234,8 @@ def mergeable_state(forge: Forge, pull: Pull) -> str:
 def _blocked_state(forge: Forge, pull: Pull) -> str:
     repository = forge.repository(pull.repository)
     states = [check.state for check in checks(forge, repository, pull.base_ref, pull.head_sha)]
-    return "behind" if set(states) <= {"success"} else "blocked"
+    held = rules.rules_of(repository.rulesets, f"refs/heads/{pull.base_ref}", repository.default_branch)
+    return "behind" if set(states) <= {"success"} and not rules.unplayed(held) else "blocked"
 
 
 # Merging.
@@ -288,7 +290,7 @@ def _refuse_blocked(forge: Forge, repository: Repository, pull: Pull, actor: Act
     who = access.standing(forge.state, repository, actor)
     ref = f"refs/heads/{pull.base_ref}"
     held = rules.rules_of(repository.rulesets, ref, repository.default_branch, who, merging=True)
-    found = rule_blockers(forge, pull) if rules.required_checks(held) else []
+    found = rule_blockers(forge, pull) if rules.required_checks(held) or rules.unplayed(held) else []
     if found:
         raise Refusal(405, rules.PREFIX + "\n\n".join(found) + "\n\n")
 

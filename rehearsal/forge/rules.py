@@ -16,6 +16,11 @@ PREFIX = "Repository rule violations found\n\n"
 ACTIONS = "actions"
 """Who a workflow's token is, for a ruleset; a person is their role."""
 
+_PLAYED = {
+    "creation", "deletion", "non_fast_forward", "pull_request", "required_linear_history", "required_status_checks",
+    "update",
+}  # fmt: skip
+_REVIEWS = ("required_approving_review_count", "required_reviewers", "require_last_push_approval")
 _ACTIONS_APP = 15368
 _ROLES = {2: ("admin",), 4: ("write", "admin"), 5: ("admin",)}
 """GitHub's numbers for the roles maintain, write and admin, and which of ours have them."""
@@ -110,6 +115,13 @@ def push_violations(rules: Sequence[Rule], *, creates: bool, deletes: bool, is_f
             case "pull_request" if not creates and not deletes:
                 found.append("Changes must be made through a pull request.")
     return found
+
+
+def unplayed(rules: Iterable[Rule]) -> list[str]:
+    """Rules that the forge does not play, so it takes a pull request to violate them."""
+    kinds = [rule["type"] for rule in rules if rule["type"] not in _PLAYED]
+    reviews = [name for rule in rules for name in _REVIEWS if rule.get("parameters", {}).get(name)]
+    return [f"The forge does not know whether {name} is satisfied." for name in (*kinds, *reviews)]
 
 
 def check_violations(checks: Sequence[Check], *, is_behind: bool) -> list[str]:

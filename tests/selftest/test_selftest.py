@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from selftest_example import FILES, NAME, WAIT, World, world
+from selftest_example import FILES, NAME, ROOT, WAIT, World, world
 
 from ratchet.selftest.answers import Answers
 from ratchet.selftest.ask import QUESTIONS, comment
 from ratchet.selftest.branch import PREFIX
+from ratchet.selftest.questions import REVIEWS, RULES
 from ratchet.selftest.scene import MESSAGE, TITLE, WORKFLOW
 from rehearsal.forge import BotRuns, Fault
 from rehearsal.runner import plan, workflow
@@ -151,23 +153,47 @@ def test_a_setting_that_is_off_is_named_with_what_to_click(place: World) -> None
     assert nothing_is_left(place)
 
 
-@pytest.mark.parametrize(
-    ("rulesets", "why"),
-    [
-        ([], "no ruleset asks for ci-gate and model-gate: import .github/rulesets/main.json"),
-        (["tests"], "the rulesets ask for more: tests"),
-    ],
-)
-def test_whether_gates_count_is_asked_of_our_ruleset_alone(place: World, rulesets: Sequence[str], why: str) -> None:
-    """Without it, or beside another that blocks, the pull request's state tells nothing of the gates."""
-    held = place.server.repository(NAME).rulesets
-    if not rulesets:
-        held.clear()
-    for context in rulesets:
-        parameters = {"required_status_checks": [{"context": context}]}
-        held.append({**held[0], "id": 2, "rules": [{"type": "required_status_checks", "parameters": parameters}]})
+def test_without_our_ruleset_nothing_tells_whether_gates_count(place: World) -> None:
+    """It is imported later on the first day."""
+    place.server.repository(NAME).rulesets.clear()
 
-    assert outcomes(place.selftest(), "could not ask") == {"gates-count": why}
+    assert outcomes(place.selftest(), "could not ask") == {
+        "gates-count": "no ruleset asks for ci-gate and model-gate: import .github/rulesets/main.json"
+    }
+
+
+MORE: list[tuple[str, dict[str, Any], str]] = [
+    ("required_status_checks", {"required_status_checks": [{"context": "tests"}]}, "tests"),
+    ("merge_queue", {}, "merge_queue"),
+    ("code_scanning", {"code_scanning_tools": [{"tool": "CodeQL"}]}, "code_scanning"),
+    ("required_deployments", {"required_deployment_environments": ["staging"]}, "required_deployments"),
+    ("workflows", {"workflows": [{"path": ".github/workflows/theirs.yml"}]}, "workflows"),
+    ("pull_request", {"required_approving_review_count": 1}, "required_approving_review_count"),
+    (
+        "pull_request",
+        {"required_approving_review_count": 0, "required_reviewers": [{"minimum_approvals": 1}]},
+        "required_reviewers",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "parameters", "named"), MORE, ids=[named for *_, named in MORE])
+def test_beside_rules_of_others_nothing_tells_whether_gates_count(
+    place: World, kind: str, parameters: dict[str, Any], named: str
+) -> None:
+    """The pull request may be blocked by those: the forge, which does not play them, says so, and merges nothing."""
+    held = place.server.repository(NAME).rulesets
+    held.append({**held[0], "id": 2, "rules": [{"type": kind, "parameters": parameters}]})
+
+    assert outcomes(place.selftest(), "could not ask") == {"gates-count": f"the rulesets ask for more: {named}"}
+
+
+def test_the_rules_that_do_not_block_are_those_of_our_ruleset() -> None:
+    """As it is imported; it asks for no review."""
+    ours = json.loads((ROOT / ".github/rulesets/main.json").read_text("utf-8"))["rules"]
+
+    assert {rule["type"] for rule in ours} == RULES
+    assert [name for rule in ours for name in REVIEWS if rule.get("parameters", {}).get(name)] == []
 
 
 def test_what_cannot_be_reached_is_not_otherwise(place: World) -> None:

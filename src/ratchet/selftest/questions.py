@@ -31,6 +31,10 @@ LISTENING = {".github/workflows/ci.yml", ".github/workflows/report.yml"}
 """The workflows that hear of pull requests."""
 COUNTED = {"clean", "has_hooks", "unstable"}
 """GitHub's words for a pull request whose required statuses are there."""
+RULES = {"deletion", "non_fast_forward", "pull_request", "required_status_checks"}
+"""The types of rules in main.json: none blocks the self-test's pull request but for the statuses."""
+REVIEWS = ("required_approving_review_count", "required_reviewers", "require_last_push_approval")
+"""What a rule of pull requests may ask for besides, and the self-test cannot give."""
 REQUESTS = 1000
 
 ASKED: dict[str, Question] = {}
@@ -291,14 +295,14 @@ def _required(scene: Scene) -> None:
         CouldNotAsk: They do not, or for more.
     """
     held = scene.forge.ask(f"/rules/branches/{scene.forge.default_branch}", per_page=100)
-    rules = held.body or ()
-    named = [rule.get("parameters") or {} for rule in rules]
-    contexts = {check["context"] for one in named for check in one.get("required_status_checks", ())}
+    rules = [(str(rule["type"]), rule.get("parameters") or {}) for rule in held.body or ()]
+    contexts = {check["context"] for _, one in rules for check in one.get("required_status_checks", ())}
     if not contexts >= set(doctor.CONTEXTS):
         raise CouldNotAsk(f"no ruleset asks for {' and '.join(doctor.CONTEXTS)}: import .github/rulesets/main.json")
-    more = sorted(contexts - set(doctor.CONTEXTS))
-    if more or any(one.get("required_approving_review_count") for one in named):
-        raise CouldNotAsk(f"the rulesets ask for more: {', '.join(more) or 'approving reviews'}")
+    more = {*contexts.difference(doctor.CONTEXTS), *(kind for kind, _ in rules if kind not in RULES)}
+    more |= {name for _, one in rules for name in REVIEWS if one.get(name)}
+    if more:
+        raise CouldNotAsk(f"the rulesets ask for more: {', '.join(sorted(more))}")
 
 
 def _mergeable(scene: Scene, number: int) -> str | None:
