@@ -160,10 +160,10 @@ def delete(forge: Forge, run: Run) -> None:
     """Forget a run that has ended, with what it left.
 
     Raises:
-        Refusal: 409, it has not ended yet.
+        Refusal: 403, it has not ended yet.
     """
     if run.status != "completed" and not run.is_held:
-        raise Refusal(409, "Cannot delete a workflow run that is still in progress.")
+        raise Refusal(403, "Cannot delete a workflow run that is still in progress.")
     state = forge.state
     state.runs.remove(run)
     state.artifacts = [one for one in state.artifacts if one.run_id != run.id]

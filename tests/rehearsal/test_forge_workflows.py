@@ -199,6 +199,17 @@ def test_a_queued_run_is_cancelled_at_once_and_a_running_one_by_who_executes_it(
         cancel(desk.forge, queued, ADA)
 
 
+def test_a_run_that_has_not_ended_is_not_deleted(desk: Desk) -> None:
+    """Refused with the status that GitHub was seen to give; ended, it goes."""
+    run = desk.open_run()
+    where = f"{HERE}/actions/runs/{run.id}"
+    desk.forge.begin_run(run)
+
+    assert desk.ask("DELETE", where).status_code == 403
+    desk.forge.close_run(run, "success")
+    assert desk.ask("DELETE", where).status_code == 204
+
+
 def shown(desk: Desk, run: Run) -> tuple[str, str | None, int, int]:
     """Status, conclusion, attempt and how many jobs, as GitHub tells of a run."""
     path = f"{HERE}/actions/runs/{run.id}"
