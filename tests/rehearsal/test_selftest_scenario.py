@@ -17,7 +17,7 @@ from rehearsal.desk import Desk
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Desk]:
-    """A repository with the real workflow files, but for the release: the first day has come as far as its step 2."""
+    """A repository with the real workflow files, but for the release: and set up as on the first day."""
     source = project.delays(tmp_path / "project").root
     (source / ".github" / "workflows" / "release.yml").unlink()
     (source / "Makefile").write_text(CHECKS)

@@ -77,7 +77,9 @@ class World(Desk):
 
 
 @contextmanager
-def world(folder: Path, bot_runs: BotRuns = "held", *, without: str = "", executes: bool = True) -> Iterator[World]:
+def world(
+    folder: Path, bot_runs: BotRuns = "held", *, without: str = "", executes: bool = True, new: bool = False
+) -> Iterator[World]:
     """A repository that is set up as on the first day; the working directory is a checkout of it.
 
     Args:
@@ -85,6 +87,7 @@ def world(folder: Path, bot_runs: BotRuns = "held", *, without: str = "", execut
         bot_runs: What becomes of what a workflow's token causes.
         without: A file that it lacks.
         executes: Something runs its workflows.
+        new: It is as step 1 of the first day leaves it: one commit, no ruleset.
     """
     folder.mkdir(parents=True, exist_ok=True)
     before = Path.cwd()
@@ -92,10 +95,11 @@ def world(folder: Path, bot_runs: BotRuns = "held", *, without: str = "", execut
         server.create_repository(NAME)
         made = World(server, NAME)
         made.commit("main", {path: text for path, text in FILES.items() if path != without}, "Begin")
-        made.commit("main", {CI: f"{FILES[CI]}# changed\n"}, "Change a workflow")
         server.repository(NAME).settings.actions_may_open_pulls = True
-        ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text("utf-8"))
-        server.repository(NAME).rulesets.append({"id": 1, **ruleset})
+        if not new:
+            made.commit("main", {CI: f"{FILES[CI]}# changed\n"}, "Change a workflow")
+            ruleset = json.loads((ROOT / ".github/rulesets/main.json").read_text("utf-8"))
+            server.repository(NAME).rulesets.append({"id": 1, **ruleset})
         (folder / "params.yaml").write_text(FILES["params.yaml"])
         os.chdir(folder)
         try:

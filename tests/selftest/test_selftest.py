@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from selftest_example import FILES, NAME, ROOT, WAIT, World, world
 
+from ratchet.selftest import answers
 from ratchet.selftest.answers import Answers
 from ratchet.selftest.ask import QUESTIONS, comment
 from ratchet.selftest.branch import PREFIX
@@ -136,8 +138,22 @@ def test_every_question_can_be_broken() -> None:
     assert set(BROKEN) == set(QUESTIONS)
 
 
+def test_the_first_day_shows_what_a_new_repository_can_have(tmp_path: Path) -> None:
+    """Its page, step 2: each answer that is shown, and how many there are of each kind."""
+    page = (ROOT / "docs/first-day.md").read_text("utf-8")
+    shown = [line for line in page.splitlines() if re.match(r"(as we think|could not ask)  |\d+ as we think, ", line)]
+    with world(tmp_path, new=True) as made:
+        told = answers.told(made.selftest())
+
+    assert len(shown) > 5
+    assert [line for line in shown if line.startswith(("could not ask", "1"))] == [
+        line for line in told if line.startswith(("could not ask", "1"))
+    ]
+    assert {line.split(":")[0] for line in shown} <= {line.split(":")[0] for line in told}
+
+
 def test_a_setting_that_is_off_is_named_with_what_to_click(place: World) -> None:
-    """On the first day workflows may not open pull requests; what needs one cannot be asked."""
+    """As GitHub has it until step 1 of the first day is done; six more need a pull request, and cannot be asked."""
     place.server.repository(NAME).settings.actions_may_open_pulls = False
 
     found = place.selftest()
@@ -147,9 +163,9 @@ def test_a_setting_that_is_off_is_named_with_what_to_click(place: World) -> None
     assert "GitHub Actions is not permitted to create or approve pull requests" in said[1]
     answer = next(answer for answer in found.answers if answer.id == "pull-request")
     assert answer.todo.endswith("Allow GitHub Actions to create and approve pull requests")
-    assert outcomes(found, "could not ask")["comment-with-least-permission"] == (
-        "that needs what `pull-request` asks for"
-    )
+    others = outcomes(found, "could not ask")
+    assert others["comment-with-least-permission"] == "that needs what `pull-request` asks for"
+    assert len(others) == 6
     assert nothing_is_left(place)
 
 
