@@ -15,6 +15,7 @@ from ratchet import ledger, maintain, settle
 from ratchet.errors import RatchetError
 from ratchet.forge import Status
 from rehearsal.forge import Forge as Server
+from rehearsal.forge import runs
 from rehearsal.forge.access import person
 from settle_example import CI, LOCK, REPORT, SENTENCES, Place, judged, verdict
 
@@ -294,6 +295,23 @@ class TestBegun:
         assert fork.status(fork.head, gate) == ("pending", "A maintainer has to approve the run")
         if path == REPORT:
             assert "Waiting: a maintainer has to approve the run" in (found.comment or "")
+
+    def test_a_held_run_that_is_deleted_leaves_the_gates_to_the_next_one(self, fork: Place) -> None:
+        """GitHub does so after 30 days and sends no event; the comment says what to do, and then the new run counts."""
+        server = fork.desk.server
+        for path in (REPORT, CI):
+            run = fork.opened(path, actor="bob")
+            run.status = "waiting"
+            said = fork.settle(fork.event(run, "requested")).comment
+            with server.changing():
+                runs.delete(server, run)
+            if path == REPORT:
+                assert "deletes the run after 30 days: close the pull request then, and open it again" in (said or "")
+        assert set(fork.states(fork.head).values()) == {"pending"}
+
+        for path in (REPORT, CI):
+            fork.settle(fork.ended(path, "failure")[1])
+        assert fork.states(fork.head) == {"model-gate": "error", "ci-gate": "failure"}
 
     def test_a_commit_that_is_no_head_any_more_waits_for_nothing(self, place: Place) -> None:
         """Nothing is said about it."""

@@ -105,7 +105,12 @@ def pending(facts: Facts) -> str:
 def held(facts: Facts) -> str:
     """A run waits for approval, as a first-time author's does."""
     sentence = "Waiting: a maintainer has to approve the run before the proposed model is made and judged."
-    step = ("The verdict on commit ", Code(facts.head_sha[:_SHA]), " will stand here after that.", *_watch(facts.links))
+    step = (
+        "The verdict on commit ",
+        Code(facts.head_sha[:_SHA]),
+        " will stand here after that. GitHub deletes the run after 30 days: close the pull request then, and open it again.",
+        *_watch(facts.links),
+    )
     top = _top("wait", sentence, "Next: a maintainer approves the run.", step)
     return _rendered(top, _earlier(facts.history, facts.head_sha))
 
