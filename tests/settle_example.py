@@ -137,10 +137,6 @@ class Place:
         found = self.desk.server.statuses(self.desk.name, sha)[context]
         return found.state, found.description or ""
 
-    def count_statuses(self) -> int:
-        """How many statuses were ever set in the repository."""
-        return sum(status.repository == self.desk.name for status in self.desk.server.state.statuses)
-
     def verdicts(self) -> list[dict[str, Any]]:
         """The verdicts in the ledger, oldest first."""
         return ledger.Ledger(self.forge).listing().all_verdicts()

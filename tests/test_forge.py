@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -68,6 +69,31 @@ def test_a_job_is_given_its_repository_and_token(place: Desk) -> None:
 
     assert (found.repository, found.default_branch, found.login) == (place.name, "main", "ada")
     assert found.server_url == place.server.url
+
+
+@pytest.mark.parametrize(
+    ("told", "branch"),
+    [
+        ({"repository": {"full_name": "ada/flights", "default_branch": "trunk"}}, "trunk"),
+        ({"repository": {"full_name": "bob/flights", "default_branch": "trunk"}}, None),
+        ({"schedule": "17 5 * * *"}, None),
+    ],
+)
+def test_the_default_branch_is_asked_for_only_where_the_event_does_not_name_it(
+    tmp_path: Path, told: dict[str, Any], branch: str | None
+) -> None:
+    """As the payload says of this repository; nobody listens at the address where it would be asked for."""
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(told))
+    given = {"GITHUB_REPOSITORY": "ada/flights", "GITHUB_TOKEN": "x", "GITHUB_API_URL": "http://127.0.0.1:9"}
+
+    found = Forge.from_environment({**given, "GITHUB_EVENT_PATH": str(event)}, Patience(tries=1))
+
+    if branch:
+        assert found.default_branch == branch
+    else:
+        with pytest.raises(ApiError, match="cannot be reached"):
+            found.default_branch  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -362,13 +388,25 @@ def test_the_newest_status_of_each_context_counts(place: Desk) -> None:
     assert found["ci-gate"].creator == BOT
 
 
-def test_a_status_that_says_so_already_is_not_set_again(place: Desk) -> None:
-    """A job that is run again leaves no trail."""
+def test_a_status_takes_one_request(place: Desk) -> None:
+    """What it was before is not looked for: the newest counts, also where it says the same."""
     sha = place.git.branch("main") or ""
-    client = place.client()
+    client, before = place.job(statuses="write"), len(place.server.quota.calls)
 
-    for _ in range(3):
+    for _ in range(2):
         client.set_status(sha, "model-gate", "success", "promoted", "https://example.org/1")
+
+    assert [call.method for call in place.server.quota.calls[before:]] == ["POST"] * 2
+    assert client.statuses(sha)["model-gate"].state == "success"
+
+
+@pytest.mark.parametrize("verb", ["cut", "drop"])
+def test_a_status_whose_answer_is_lost_is_set_once(place: Desk, verb: Literal["cut", "drop"]) -> None:
+    """It is looked for before it is set again."""
+    sha = place.git.branch("main") or ""
+    place.fails("POST", r"/statuses/", verb)
+
+    place.client().set_status(sha, "model-gate", "success", "promoted")
 
     assert len([status for status in place.server.state.statuses if status.repository == place.name]) == 1
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,73 +12,15 @@ import yaml
 
 import evidence_example
 from evidence_example import evidence_of, lock_of, params_of, repository_of, told
-from forge_example import Desk, desk
-from ratchet import bundle, files, judge, ledger, params, release, schemas
+from forge_example import desk
+from judge_example import GOOD, WEAK, Court
+from ratchet import bundle, files, judge, ledger, params
 from ratchet.errors import RatchetError
 from rehearsal.forge import Forge as Server
 from rehearsal.forge import Run as ServerRun
 from rehearsal.project import PARAMS
-from release_example import MODELS
 
 pytestmark = pytest.mark.xdist_group("outputs")
-
-WEAK, GOOD = MODELS["weak"], MODELS["good"]
-
-
-@dataclass
-class Court:
-    """A repository whose main holds the weak model, and proposals to it."""
-
-    desk: Desk
-    outputs: Path
-    scratch: Path
-
-    def propose(self, changes: Mapping[str, str], owner: str = "ada") -> ServerRun:
-        """A pull request, and the run of report.yml for it, in progress."""
-        name = self.desk.server.fork(self.desk.name, owner).full_name if owner != "ada" else self.desk.name
-        sha = self.desk.commit("change", changes, name=name)
-        head = "change" if owner == "ada" else f"{owner}:change"
-        self.desk.client().create_pull("Try it", head, "main")
-        return self.begun(self.desk.run(head_sha=sha, head_branch="change", head_repository=name))
-
-    def begun(self, run: ServerRun) -> ServerRun:
-        """A job of it has begun."""
-        self.desk.server.begin_job(run, "report", {})
-        return run
-
-    def propose_good(self, **more: str) -> ServerRun:
-        """The good model's parameters."""
-        changed = yaml.safe_dump(params_of(self.outputs / "good", GOOD), sort_keys=False)
-        return self.propose({"params.yaml": changed, **more})
-
-    @property
-    def good_lock(self) -> str:
-        """The lock of the good model."""
-        return lock_of(self.outputs / "good", params_of(self.outputs / "good", GOOD))
-
-    def hand_in(self, run: ServerRun, locked: str = "", conclusion: str = "success", **said: Any) -> Path:
-        """The good model as evidence of the run, which ends."""
-        said = {"head_sha": run.head_sha, **said}
-        folder = evidence_of(self.outputs / "good", locked or self.good_lock, self.scratch / "evidence", **said)
-        return self.upload(run, folder, conclusion)
-
-    def upload(self, run: ServerRun, folder: Path, conclusion: str = "success") -> Path:
-        """A folder as evidence of the run, which ends."""
-        self.desk.server.store_artifact(run, "evidence", folder)
-        self.desk.server.close_run(run, conclusion)
-        return folder
-
-    def judge(self, run: ServerRun, attempt: int = 1) -> dict[str, Any]:
-        """The judgement, which must be there and have its shape."""
-        found = judge.judge(self.desk.client(tries=2), run.id, attempt, self.out, self.scratch / "cache")
-        assert found is not None
-        assert schemas.validated("judgement", files.read_json(self.out / "judgement.json")) == found
-        return found
-
-    @property
-    def out(self) -> Path:
-        """Where the judge writes."""
-        return self.scratch / "judgement"
 
 
 @pytest.fixture
@@ -454,10 +395,7 @@ class TestJudged:
 
     def test_the_released_champion_is_scored_here(self, court: Court) -> None:
         """By its own code, on the rows that main ingests; what was judged before counts as looks."""
-        archive = court.scratch / "bundle.zip"
-        release.pack(court.outputs / "weak" / "bundle", archive)
-        client = court.desk.client()
-        client.create_release("model-v1", str(court.desk.git.branch("main")), "Model 1", "", [archive])
+        court.release("weak")
         run = court.propose_good()
         court.hand_in(run, champion=None)
         first = court.judge(run)
@@ -469,7 +407,7 @@ class TestJudged:
         assert first["sides"]["champion"]["bundle_bytes"] > 0
 
         other = {**first, "model_digest": "9" * 64, "pull_request": 99}
-        ledger.Ledger(client).append(ledger.verdict(other, 1, ledger.now()))
+        ledger.Ledger(court.desk.client()).append(ledger.verdict(other, 1, ledger.now()))
         second = court.judge(run)
 
         assert (second["first_look"], second["verdicts"][0]["look"]["number"]) == (2, 2)
@@ -494,14 +432,11 @@ class TestJudged:
 
     def again(self, court: Court, released: str, owner: str) -> ServerRun:
         """A run for a branch that changes nothing and calls itself `rejudge-…`, with main's model as its evidence."""
-        archive = court.scratch / "bundle.zip"
-        release.pack(court.outputs / released / "bundle", archive)
-        client = court.desk.client()
-        client.create_release("model-v1", str(court.desk.git.branch("main")), "Model 1", "", [archive])
+        court.release(released)
         name = court.desk.server.fork(court.desk.name, owner).full_name if owner != "ada" else court.desk.name
         sha = court.desk.commit("rejudge-0123456789ab", {}, name=name)
         prefix = "" if owner == "ada" else f"{owner}:"
-        client.create_pull("Once more", f"{prefix}rejudge-0123456789ab", "main")
+        court.desk.client().create_pull("Once more", f"{prefix}rejudge-0123456789ab", "main")
         run = court.desk.run(head_sha=sha, head_branch="rejudge-0123456789ab", head_repository=name)
         given = params_of(court.outputs / "weak", WEAK)
         folder = evidence_of(

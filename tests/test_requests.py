@@ -1,28 +1,41 @@
-"""What a workflow's token asks of GitHub's API does not grow with the ledger, nor with what else is open."""
+"""What a workflow's token asks of GitHub's API grows neither with the ledger nor with what else is open.
+
+Nor does a job ask the same thing twice, but for what others change while it writes: what it knows, it passes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+import requests_example
+from evidence_example import repository_of
 from forge_example import Desk, desk
-from ratchet import files, ledger
+from judge_example import WEAK, Court
+from ratchet import comment, files, judge, ledger, settle
+from ratchet.forge import Forge, Patience
+from ratchet.release import refusal
 from ratchet.release.publish import REFRESHED, Built
 from rehearsal.forge import Forge as Server
 from rehearsal.forge.access import person
+from rehearsal.forge.quota import Call
+from rehearsal.project import ROOT
 from release_example import Yard
-from settle_example import Place
+from requests_example import MOST
+from settle_example import CI, LOCK, Place
 
 pytestmark = pytest.mark.xdist_group("outputs")
 
-MOST = 60
-"""Requests of a release, and of everything that follows from one pull request."""
-RIGHTS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write", "statuses": "write"}
 WORKFLOW = "name: {0}\non:\n  workflow_dispatch:\njobs: {{}}\n"
 WORKFLOWS = {f".github/workflows/{name}.yml": WORKFLOW.format(name) for name in ("report", "ci")}
 IMAGE = f"ghcr.io/ada/flights@sha256:{'1' * 64}"
+NUMBERS = count()
 
 
 def remember(made: Desk, number: int) -> None:
@@ -60,23 +73,67 @@ def open_pulls(made: Desk, number: int) -> None:
         made.client().create_pull(f"Other {index}", f"other-{index}", "main")
 
 
-def spent(made: Desk, act: Callable[[], object]) -> list[str]:
-    """The requests of workflows that something makes; uploads do not count, as they go to another server."""
-    before = len(made.server.quota.calls)
-    act()
-    calls = made.server.quota.calls[before:]
-    return [f"{one.method} {one.path}" for one in calls if not one.path.startswith("/api/uploads")]
+@pytest.fixture(scope="module")
+def server(forge: Server) -> Server:
+    """The forge, with patience for more than an hour of tests."""
+    forge.quota.workflow = 100_000
+    return forge
+
+
+@pytest.fixture(scope="module")
+def repositories(server: Server, two_models: Path) -> list[Desk]:
+    """A small and a large one, whose main holds the weak model."""
+    found = []
+    for records, pulls in ((0, 2), (500, 40)):
+        made = desk(server)
+        made.commit("main", repository_of(two_models / "weak", WEAK), "The weak model")
+        remember(made, records)
+        open_pulls(made, pulls)
+        found.append(made)
+    return found
 
 
 @pytest.fixture
-def server(forge: Server) -> Iterator[Server]:
-    """The forge, with patience for more than an hour of tests."""
-    forge.quota.workflow, held = 100_000, forge.quota.workflow
-    yield forge
-    forge.quota.workflow = held
+def job(tmp_path: Path) -> Callable[..., Forge]:
+    """Begins a job of a workflow, and makes the client that it makes, with its own permissions and its event."""
+
+    def begin(made: Desk, workflow: str, name: str, event: Mapping[str, Any] | None = None) -> Forge:
+        path = f".github/workflows/{workflow}"
+        run = made.run(path, event="workflow_run" if event else "push")
+        permissions = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))["jobs"][name]["permissions"]
+        made.server.begin_job(run, name, permissions)
+        told = tmp_path / f"event-{next(NUMBERS)}.json"
+        about = {"repository": {"full_name": made.name, "default_branch": "main"}}
+        told.write_text(json.dumps(event or about), encoding="utf-8")
+        environ = {
+            "GITHUB_REPOSITORY": made.name,
+            "GITHUB_TOKEN": made.server.mint(run),
+            "GITHUB_API_URL": made.server.api,
+            "GITHUB_SERVER_URL": made.server.url,
+            "GITHUB_EVENT_PATH": str(told),
+        }
+        return Forge.from_environment(environ, Patience(tries=2, sleep=made.waits.append))
+
+    return begin
 
 
-def test_a_release_asks_as_much_of_a_large_repository(server: Server, two_models: Path, tmp_path: Path) -> None:
+def spent(made: Desk, act: Callable[[], object]) -> list[Call]:
+    """The requests of workflows that something makes."""
+    before = len(made.server.quota.calls)
+    act()
+    return requests_example.counted(made.server, before)
+
+
+def check(server: Server, small: list[Call], large: list[Call], most: int = MOST // 2) -> None:
+    """In a large repository there are no more requests than in a small one, and none is made twice in a job."""
+    told = requests_example.table(server, large)
+    assert 0 < len(small) == len(large) <= most, f"{len(small)} in a small repository, in a large one {told}"
+    assert not requests_example.repeated(server, [*small, *large]), told
+
+
+def test_a_release_asks_as_much_of_a_large_repository(
+    server: Server, job: Callable[..., Forge], two_models: Path, tmp_path: Path
+) -> None:
     """With 500 records and 40 open pull requests as with none and those that a release refreshes."""
     counts = []
     for name, records, pulls in (("small", 0, REFRESHED), ("large", 500, 40)):
@@ -90,34 +147,155 @@ def test_a_release_asks_as_much_of_a_large_repository(server: Server, two_models
         yard.judged("good")
         remember(yard.desk, records)
         files.write_json(tmp_path / name / "built" / "smoke.json", {"rows": 200})
-        yard.job = yard.desk.job(**RIGHTS)
-
-        found = spent(yard.desk, lambda yard=yard: yard.candidate())
         said: list[str] = []
-        found += spent(
-            yard.desk,
-            lambda yard=yard, said=said, name=name: said.extend(
-                yard.publish(Built(IMAGE, "coins:1", tmp_path / name / "built"))
-            ),
-        )
 
+        def release(yard: Yard = yard, said: list[str] = said, built: Path = tmp_path / name / "built") -> None:
+            yard.job = job(yard.desk, "release.yml", "candidate")
+            yard.candidate()
+            yard.job = job(yard.desk, "release.yml", "publish")
+            said += yard.publish(Built(IMAGE, "coins:1", built))
+            refusal.refuse(job(yard.desk, "release.yml", "refuse"), yard.folder, {"publish": "success"}, "")
+
+        counts.append(spent(yard.desk, release))
         assert sum("is judged again" in one for one in said) == REFRESHED
-        counts.append(found)
 
-    assert len(counts[0]) == len(counts[1]) <= MOST, "\n".join(counts[1])
+    check(server, *counts, most=MOST)
+
+
+def test_the_judge_asks_as_much_of_a_large_repository(
+    server: Server,
+    repositories: list[Desk],
+    job: Callable[..., Forge],
+    two_models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whose run it was, the evidence, the champion with what stands beside it."""
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    counts = []
+    for made in repositories:
+        court = Court(made, two_models, tmp_path / made.name)
+        court.scratch.mkdir(parents=True)
+        court.release("weak")
+        run = court.propose_good()
+        court.hand_in(run, champion=None)
+
+        def judged(court: Court = court, number: int = run.id) -> None:
+            found = judge.judge(job(court.desk, "verdict.yml", "judge"), number, 1, court.out, tmp_path / "cache")
+            assert found is not None
+            assert (found["outcome"], found["champion"]["tag"]) == ("judged", "model-v1")
+
+        counts.append(spent(made, judged))
+
+    check(server, *counts)
+
+
+def proposed(made: Desk, owner: str) -> Place:
+    """A pull request of its own."""
+    return Place(made, made.client(), made.pull(f"change-{next(NUMBERS)}", owner))
 
 
 @pytest.mark.parametrize("owner", ["ada", "bob"])
-def test_what_follows_from_a_run_asks_as_much_in_a_large_repository(server: Server, owner: str) -> None:
-    """Of a pull request of ours and of a fork's: the verdict is recorded, told and set."""
+def test_what_follows_from_a_verdict_asks_as_much_of_a_large_repository(
+    server: Server, repositories: list[Desk], job: Callable[..., Forge], owner: str
+) -> None:
+    """Of a pull request of ours and of a fork's: it is recorded and set, the lock is committed, and it is told."""
     counts = []
-    for records, pulls in ((0, 2), (500, 40)):
-        made = desk(server)
-        place = Place(made, made.job(**RIGHTS), made.pull(owner=owner))
-        open_pulls(made, pulls)
-        remember(made, records)
+    for made in repositories:
+        place = proposed(made, owner)
+        place.ended(CI)
         run, event = place.ended()
-        judgement = place.judgement(run, "promote", lock=None if owner == "bob" else "schema: '2.0'\nstages: {}\n")
-        counts.append(spent(made, lambda place=place, event=event, judgement=judgement: place.settle(event, judgement)))
+        judgement = place.judgement(run, "promote", lock=None if owner == "bob" else LOCK)
 
-    assert len(counts[0]) == len(counts[1]) <= MOST / 2, "\n".join(counts[1])
+        def follow(place: Place = place, event: Mapping[str, Any] = event, judgement: Any = judgement) -> None:
+            client = job(place.desk, "verdict.yml", "write", event)
+            found = settle.settle(client, event, judgement, place.links)
+            client = job(place.desk, "verdict.yml", "comment", event)
+            client.upsert_comment(place.pull.number, comment.MARKER, found.comment or "")
+
+        counts.append(spent(made, follow))
+        assert place.states(place.head)["model-gate"] == ("failure" if owner == "bob" else "success")
+        assert (place.head == run.head_sha) == (owner == "bob")
+
+    check(server, *counts)
+
+
+def begins(place: Place) -> dict[str, Any]:
+    """report.yml is at work."""
+    return place.event(place.run(), "in_progress")
+
+
+def is_cut_off(place: Place) -> dict[str, Any]:
+    """report.yml was cancelled: whether a job of it had begun, its jobs tell."""
+    return place.ended(conclusion="cancelled")[1]
+
+
+def fails(place: Place) -> dict[str, Any]:
+    """ci.yml has failed: so do its jobs."""
+    return place.ended(CI, "failure")[1]
+
+
+def is_slow(place: Place) -> dict[str, Any]:
+    """ci.yml fails after the verdict, when the lock is on top of the commit that it was about."""
+    run, event = place.ended()
+    place.settle(event, place.judgement(run))
+    assert place.head != run.head_sha
+    return place.ended(CI, "failure", run.head_sha)[1]
+
+
+@pytest.mark.parametrize(
+    ("owner", "happen"),
+    [
+        ("ada", begins),
+        ("ada", is_cut_off),
+        ("ada", fails),
+        ("ada", is_slow),
+        ("bob", begins),
+        ("bob", is_cut_off),
+        ("bob", fails),
+    ],
+)
+def test_what_is_said_of_a_run_asks_as_much_of_a_large_repository(
+    server: Server,
+    repositories: list[Desk],
+    job: Callable[..., Forge],
+    owner: str,
+    happen: Callable[[Place], dict[str, Any]],
+) -> None:
+    """It begins, ends badly, or is about tests: the gates are set, and the comment where there is one."""
+    counts = []
+    for made in repositories:
+        place = proposed(made, owner)
+        event = happen(place)
+        place.forge = job(made, "verdict.yml", "waiting", event)
+
+        counts.append(spent(made, lambda place=place, event=event: place.settle(event)))
+
+        assert place.states(place.head)
+
+    check(server, *counts, most=MOST // 6)
+
+
+def test_a_job_that_asks_twice_is_found(server: Server, job: Callable[..., Forge]) -> None:
+    """By its requests with what they ask for; another job may ask the same, and of runs one that has written since."""
+    made = desk(server)
+    number, sha = made.pull().number, str(made.git.branch("main"))
+
+    def ask() -> None:
+        one, other = (job(made, "verdict.yml", "write") for _ in range(2))
+        for client in (one, other, one):
+            client.runs(sha)
+        other.runs("1" * 40)
+        other.pull(number)
+        other.set_status(sha, "model-gate", "pending", "")
+        other.runs(sha)
+        other.pull(number)
+
+    found = requests_example.repeated(server, spent(made, ask))
+
+    root = f"write: GET /api/v3/repos/{made.name}"
+    assert [line.partition(", ")[2].partition("?")[0] for line in found] == [
+        f"{root}/actions/runs",
+        f"{root}/pulls/{number}",
+    ]

@@ -238,13 +238,14 @@ class TestBegun:
         assert "Running" in found.comment.splitlines()[1]
 
     def test_a_second_time_changes_nothing(self, place: Place) -> None:
-        """One comment, one status."""
+        """One comment; of statuses the newest counts, and it says the same."""
         event = place.event(place.run(), "in_progress")
         place.settle(event)
+        said = place.status(place.head)
         place.settle(event)
 
         assert len(place.comments()) == 1
-        assert place.count_statuses() == 1
+        assert place.status(place.head) == said
 
     def test_one_that_arrives_after_the_run_has_ended_is_silent(self, place: Place) -> None:
         """Events come in any order: what *completed* has said stays."""
@@ -484,18 +485,18 @@ class TestJudged:
         assert place.head[:7] in told
 
     def test_a_second_time_ends_in_the_same_state(self, place: Place) -> None:
-        """No second record, no second lock commit, no second comment, no new status."""
+        """No second record, no second lock commit, no second comment, no other status."""
         run, event = place.ended()
         judgement = place.judgement(run)
         place.settle(event, judgement)
         head, told, records = place.head, place.comments(), place.desk.git.branch("records")
-        statuses = place.count_statuses()
+        said = [place.status(sha) for sha in (run.head_sha, head)]
 
         place.settle(event, judgement)
 
         assert (place.head, place.comments(), place.desk.git.branch("records")) == (head, told, records)
         assert len(place.verdicts()) == 1
-        assert place.count_statuses() == statuses
+        assert [place.status(sha) for sha in (run.head_sha, head)] == said
 
     @pytest.mark.parametrize("said", ["block", "cannot tell", "void"])
     def test_what_cannot_be_merged_leaves_the_branch_alone(self, place: Place, said: str) -> None:

@@ -13,12 +13,26 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Call:
-    """A request that was made with a workflow's own token."""
+    """A request that was made with a workflow's own token.
+
+    Attributes:
+        repository: That the token is of.
+        run: That the token was given to.
+        job: The job of it that was in progress.
+        method: "GET", …
+        path: Without the query.
+        query: As it was sent; empty when there was none.
+    """
 
     repository: str
     run: int | None
+    job: str
     method: str
     path: str
+    query: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}{'?' if self.query else ''}{self.query}"
 
 
 @dataclass
@@ -71,15 +85,15 @@ class Quota:
                 found = self._spent[who] = Spent(limit, 0, int(time.time() + HOUR))
             return found
 
-    def spend(self, actor: Actor, method: str, path: str) -> tuple[Spent, bool]:
-        """Count a request; what is used by now, and whether it may be answered."""
+    def spend(self, actor: Actor, job: str, method: str, path: str, query: str) -> tuple[Spent, bool]:
+        """Count a request, as `Call` describes it; what is used by now, and whether it may be answered."""
         found = self.of(actor)
         with self._lock:
             if found.used >= found.limit:
                 return found, False
             found.used += 1
             if actor.is_workflow and actor.token:
-                self.calls.append(Call(actor.token.repository or "", actor.token.run_id, method, path))
+                self.calls.append(Call(actor.token.repository or "", actor.token.run_id, job, method, path, query))
             return found, True
 
     def pass_hour(self) -> None:

@@ -133,20 +133,25 @@ class Server:
                 return smart.answer(ask, request.method, request.url.path, request.url.query)
             if kind == "files":
                 return downloads.answer(ask, request.url.path)
-            return self._limited(ask, request.method, request.scope["path"])
+            return self._limited(ask, request.method, request.scope["path"], request.url.query)
         except Refusal as refusal:
             return smart.refused(refusal) if kind == "git" else _refused(refusal)
 
-    def _limited(self, ask: Ask, method: str, path: str) -> Answer:
+    def _limited(self, ask: Ask, method: str, path: str, query: str) -> Answer:
         """Answer a request to the API, unless the caller has used up its hour."""
         if path == f"{API}/rate_limit":  # it is free
             return _api(ask, method, path)
-        spent, may = self._forge.quota.spend(ask.actor, method, path)
+        spent, may = self._forge.quota.spend(ask.actor, self._job(ask.actor), method, path, query)
         try:
             answer = _api(ask, method, path) if may else _refused(_exceeded(ask))
         except Refusal as refusal:
             answer = _refused(refusal)
         return replace(answer, headers={**spent.headers(), **answer.headers})
+
+    def _job(self, actor: Actor) -> str:
+        """Names of the jobs in progress of the run that a token was given to."""
+        run = self._forge.state.run(actor.token.run_id) if actor.token and actor.token.run_id else None
+        return ", ".join(job.name for job in run.jobs if job.status == "in_progress") if run else ""
 
     def _actor(self, headers: Mapping[str, str]) -> Actor:
         actor = self._forge.actor(credential(headers.get("authorization")))

@@ -249,10 +249,11 @@ def _proposal(forge: Forge, pull: Pull, run: Run) -> Proposal:
 def _find(forge: Forge, proposal: Proposal, out: Path, cache: Path | None) -> Finding:
     text = proposal.base_lock
     locked = lock.parse(text.decode()) if text else {}
-    again = _is_rejudged(forge, proposal, locked)
-    if locked and not again and not proposal.faults(locked):
-        return Finding("unchanged", more=_lock(proposal, lock.as_dvc_writes((text or b"").decode())))
     with TemporaryDirectory() as scratch:
+        bench = Bench(forge, Path(scratch), out, cache)
+        again = _is_rejudged(proposal, locked, bench)
+        if locked and not again and not proposal.faults(locked):
+            return Finding("unchanged", more=_lock(proposal, lock.as_dvc_writes((text or b"").decode())))
         submission, artifact = _submission(forge, proposal, Path(scratch))
         stages = lock.parse(submission.lock)
         known: Record = {
@@ -264,29 +265,33 @@ def _find(forge: Forge, proposal: Proposal, out: Path, cache: Path | None) -> Fi
         }
         if locked and not again and _bundle_md5(locked) == _bundle_md5(stages):
             return Finding("same model", more=known)
-        compared = _compared(forge, proposal, submission, Bench(Path(scratch), out, cache))
+        compared = _compared(forge, proposal, submission, bench)
         return Finding("judged", more=known | compared)
 
 
-def _is_rejudged(forge: Forge, proposal: Proposal, locked: lock.Stages) -> bool:
+def _is_rejudged(proposal: Proposal, locked: lock.Stages, bench: Bench) -> bool:
     """Main's own model is proposed once more by a branch of ours, because its judged bytes are gone before its release.
 
     It is compared with the champion, although main has its lock. A fork's branch of that name is like any other.
     """
     if proposal.pull.is_fork or not proposal.pull.head_branch.startswith(release.REJUDGES):
         return False
-    with TemporaryDirectory() as scratch:
-        champion = release.fetch(forge, Path(scratch, "champion"))
-        return champion is not None and release.md5_of(champion.folder) != _bundle_md5(locked)
+    return bench.champion is not None and release.md5_of(bench.champion.folder) != _bundle_md5(locked)
 
 
 @dataclass(frozen=True)
 class Bench:
     """Where the judge works: a scratch folder, the folder of results, the environments of bundles."""
 
+    forge: Forge
     scratch: Path
     out: Path
     cache: Path | None
+
+    @cached_property
+    def champion(self) -> evidence.Champion | None:
+        """The newest release; None while there is none."""
+        return release.fetch(self.forge, self.scratch / "champion", ["dataset.json", "training.json"])
 
 
 def _submission(forge: Forge, proposal: Proposal, scratch: Path) -> tuple[intake.Submission, Artifact]:
@@ -326,7 +331,7 @@ def _compared(forge: Forge, proposal: Proposal, submission: intake.Submission, b
         raise RatchetError(f"The bundle answers another problem than main's, {problem.name}; they cannot be compared.")
     rows = _ingested(problem, proposal, bench.scratch / "rows")
     challenger = _challenger(problem, submission, rows)
-    champion = release.fetch(forge, bench.scratch / "champion", ["dataset.json", "training.json"])
+    champion = bench.champion
     if champion:
         old = outputs.side(problem, outputs.Outputs(champion.folder, None), rows, bench.cache, behaves=False)
         if not _is_revised(proposal, submission, rows):  # by its code, which scored the champion on other rows

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ratchet import runs
 from ratchet.selftest.branch import is_selftest
 
 if TYPE_CHECKING:
-    from ratchet.forge import Commit, Forge, Pull, Run
+    from ratchet.forge import Commit, Forge, Job, Pull, Run
 
 LOCK = "dvc.lock"
 EVENTS = {"pull_request", "workflow_dispatch"}
 """What sets off the runs that say something of a pull request."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The runs of commits as GitHub lists them, each list asked for once: what comes later is in a later one.
+
+    Attributes:
+        forge: With a token that reads.
+        runs: Of all workflows, by commit, as far as they were asked for.
+        jobs: Of runs that have ended, which stay as they are, by the run's number and attempt.
+    """
+
+    forge: Forge
+    runs: dict[str, Sequence[Run]] = field(default_factory=dict)
+    jobs: dict[tuple[int, int], Sequence[Job]] = field(default_factory=dict)
+
+    def of(self, sha: str) -> Sequence[Run]:
+        """The runs for a commit."""
+        if sha not in self.runs:
+            self.runs[sha] = self.forge.runs(sha)
+        return self.runs[sha]
+
+    def has_say(self, run: Run) -> bool:
+        """Whether a run has a say."""
+        return runs.has_say(run, lambda: self._jobs(run))
+
+    def later(self) -> Snapshot:
+        """One of how things are now."""
+        return Snapshot(self.forge, jobs=self.jobs)
+
+    def _jobs(self, run: Run) -> Sequence[Job]:
+        """Of a run that has ended."""
+        if (run.id, run.attempt) not in self.jobs:
+            self.jobs[run.id, run.attempt] = self.forge.jobs(run.id, run.attempt)
+        return self.jobs[run.id, run.attempt]
 
 
 @dataclass(frozen=True)
@@ -25,11 +60,13 @@ class Place:
         pull: It.
         run: The run that counts: for the head, or for the commit below one that only brings dvc.lock.
         has_say: A job of it has begun.
+        seen: The runs that this was found by.
     """
 
     pull: Pull
     run: Run
     has_say: bool
+    seen: Snapshot = field(repr=False)
 
     @property
     def commits(self) -> tuple[str, ...]:
@@ -66,39 +103,34 @@ def find(forge: Forge, told: Run) -> Place | None:
     pull = found[0]
     if pull.is_fork and any(own.head_sha == told.head_sha for own in forge.open_pulls() if not own.is_fork):
         return None
-    place = stand(forge, pull, told.path, told)
+    place = stand(Snapshot(forge), pull, told.path, told)
     return place if place and told.head_sha in {pull.head_sha, *place.commits} else None
 
 
-def stand(forge: Forge, pull: Pull, path: str, told: Run | None = None) -> Place | None:
+def stand(seen: Snapshot, pull: Pull, path: str, told: Run | None = None) -> Place | None:
     """Where a pull request stands with a workflow; None when no run of it counts.
 
     Args:
-        forge: With a token that reads.
+        seen: What GitHub says of runs.
         pull: The pull request.
         path: The workflow's file.
         told: What is known of a run besides: an event, or an earlier answer, may be ahead of GitHub's list.
     """
 
-    @cache
-    def of(sha: str) -> tuple[Run, ...]:
-        listed = [run for run in forge.runs(sha) if run.path == path and run.event in EVENTS]
+    def of(sha: str) -> Sequence[Run]:
+        listed = [run for run in seen.of(sha) if run.path == path and run.event in EVENTS]
         of_pull = (pull.head_repository, pull.head_branch)
         ours = {run.id: run for run in listed if (run.head_repository, run.head_branch) == of_pull}
         if told and told.head_sha == sha:
             ours[told.id] = runs.later(ours.get(told.id, told), told)
         return tuple(ours.values())
 
-    @cache
-    def say(run: Run) -> bool:
-        return runs.has_say(run, lambda: forge.jobs(run.id, run.attempt))
-
-    run = runs.counting(of(pull.head_sha), (), say)
-    if run is None or not say(run):
-        commit = forge.commit(pull.head_sha)
+    run = runs.counting(of(pull.head_sha), (), seen.has_say)
+    if run is None or not seen.has_say(run):
+        commit = seen.forge.commit(pull.head_sha)
         if is_lock_child(commit):
-            run = runs.counting(of(pull.head_sha), of(commit.parents[0]), say)
-    return Place(pull, run, say(run)) if run else None
+            run = runs.counting(of(pull.head_sha), of(commit.parents[0]), seen.has_say)
+    return Place(pull, run, seen.has_say(run), seen) if run else None
 
 
 def is_lock_child(commit: Commit, parent: str | None = None) -> bool:

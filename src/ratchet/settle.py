@@ -247,7 +247,8 @@ def _agree(one: Run, other: Run) -> bool:
 def _ci(forge: Forge, place: Place | None) -> tuple[Status, ...]:
     """Set `ci-gate`: a commit that changes only dvc.lock is as good as its parent for tests and linters.
 
-    Other events may be handled at the same time: whoever writes last has looked again after writing.
+    Other events may be handled at the same time: whoever writes last has looked again after writing, so runs are
+    asked for once more.
     """
     done: tuple[Status, ...] = ()
     said = None
@@ -255,7 +256,7 @@ def _ci(forge: Forge, place: Place | None) -> tuple[Status, ...]:
         said = place.run
         state, description = _ci_gate(place)
         done = conclude(forge, *(Status(sha, CI, state, description, said.url) for sha in place.commits))
-        place = stand(forge, place.pull, said.path, said)
+        place = stand(place.seen.later(), place.pull, said.path, said)
     return done
 
 
@@ -305,7 +306,7 @@ def _waits(forge: Forge, place: Place, description: str, body: str) -> Settled:
     """The old verdict must not stand while a new one is on its way; but a new one that came meanwhile must."""
     run, head = place.run, place.pull.head_sha
     waits = conclude(forge, Status(head, MODEL, "pending", description, run.url))
-    now = stand(forge, place.pull, run.path, run)
+    now = stand(place.seen.later(), place.pull, run.path, run)  # again, as in `_ci`
     if now is None or _agree(run, now.run):
         return Settled(place.pull.number, body, waits)
     last, *earlier = [status for status in forge.status_history(head) if status.context == MODEL]
@@ -345,7 +346,7 @@ def _judged(forge: Forge, place: Place, judgement: Record, facts: comment.Facts)
     if lock_commit:
         elsewhere = f"Judged; the lock that belongs to it came with {lock_commit[:8]}"
         statuses = [Status(run.head_sha, MODEL, "failure", elsewhere, run.url), *statuses]
-        _ci(forge, stand(forge, replace(pull, head_sha=lock_commit), CI_PATH))
+        _ci(forge, _tested(place, lock_commit))
     done = conclude(forge, *statuses)
     look = record["look"] if record else 1
     history = [*facts.history, *([record] if record and record not in facts.history else [])]
@@ -354,6 +355,14 @@ def _judged(forge: Forge, place: Place, judgement: Record, facts: comment.Facts)
     shown = page.render(report.report(comment.inputs_of(judgement, look))) if record else None
     body = comment.render(**told, links=facts.links)
     return Settled(pull.number, body, done, {**told, "links": asdict(facts.links)}, shown)
+
+
+def _tested(place: Place, head: str) -> Place | None:
+    """Where a pull request stands with ci.yml, now that its head is the commit with the judged lock."""
+    pull = replace(place.pull, head_sha=head)
+    place.seen.runs.setdefault(head, ())  # of a commit just made no run has begun; `_ci` looks again
+    # What was listed before the commit was made will do, but for a run that came since.
+    return stand(place.seen, pull, CI_PATH) or stand(place.seen.later(), pull, CI_PATH)
 
 
 def _lock_at(forge: Forge, sha: str) -> str | None:

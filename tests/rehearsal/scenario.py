@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import project
+import requests_example
 from ratchet import bundle
 from rehearsal.desk import Desk
 from rehearsal.forge import BotRuns
@@ -100,6 +101,14 @@ def runs(desk: Desk, workflow: str) -> list[Any]:
     """Runs of a workflow that had something to do and are held by nobody, oldest first."""
     found = [run for run in desk.forge.state.runs if run.path.endswith(f"/{workflow}")]
     return sorted((run for run in found if run.conclusion != "skipped" and not run.is_held), key=lambda run: run.id)
+
+
+def few(desk: Desk, since: int) -> None:
+    """Workflows have asked little of the API from that request on, and no job the same thing twice."""
+    calls = requests_example.counted(desk.forge, since)
+    told = requests_example.table(desk.forge, calls)
+    assert len(calls) <= requests_example.MOST, told
+    assert not requests_example.repeated(desk.forge, calls), told
 
 
 def log(run: Any) -> str:

@@ -14,6 +14,7 @@ from scenario import (
     WORSE,
     alpha,
     bundle_in,
+    few,
     found,
     gates,
     head,
@@ -35,10 +36,12 @@ GREEN = {"model-gate": "success", "ci-gate": "success"}
 
 def test_a_better_model_is_promoted_merged_and_released_as_it_was_judged(desk: Desk) -> None:
     """One comment, both gates green on the commit with the judged lock, the same bytes in the release, no training."""
+    before = len(desk.forge.quota.calls)
     number = desk.propose("Less shrinkage", alpha(BETTER), "less-shrinkage")
     proposed = head(desk, number)
     desk.wait()
 
+    few(desk, before)
     assert headline(desk, number).startswith("### ✅ Promote: mean absolute error falls")
     assert head(desk, number) != proposed
     assert desk.get(f"/commits/{head(desk, number)}")["parents"][0]["sha"] == proposed
@@ -48,8 +51,10 @@ def test_a_better_model_is_promoted_merged_and_released_as_it_was_judged(desk: D
     (record,) = verdicts(desk, number)
     assert (record["verdict"], record["look"], record["head_sha"]) == ("promote", 1, proposed)
 
+    before = len(desk.forge.quota.calls)
     assert merges(desk, number, "squash")
     desk.wait()
+    few(desk, before)
     assert desk.get("/releases/latest")["tag_name"] == "model-v2"
     assert desk.records()["releases/model-v2.json"]["model_digest"] == record["model_digest"]
     assert "Running stage" not in log(runs(desk, "release.yml")[-1])

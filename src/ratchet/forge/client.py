@@ -82,19 +82,22 @@ class Forge:
             )
         if not token:
             raise RatchetError(f"GITHUB_TOKEN: is not set\n{TOKEN}")
-        return cls(
+        found = cls(
             repository,
             token,
             api_url=environ.get("GITHUB_API_URL") or "https://api.github.com",
             server_url=environ.get("GITHUB_SERVER_URL") or "https://github.com",
             patience=patience,
         )
+        if branch := _told_branch(environ.get("GITHUB_EVENT_PATH", ""), repository):
+            found.default_branch = branch
+        return found
 
     # --- the repository
 
     @cached_property
     def default_branch(self) -> str:
-        """The branch that pull requests go to: "main"."""
+        """The branch that pull requests go to: "main". Most events of a job name it, and save a request."""
         return str(self._api.get(self._root)["default_branch"])
 
     @cached_property
@@ -337,7 +340,10 @@ class Forge:
         return [Status.of(data) for data in self._pages(f"/commits/{sha}/statuses")]
 
     def set_status(self, sha: str, context: str, state: str, description: str, url: str = "") -> None:
-        """Set a commit status; nothing, when it says so already. A long description is cut."""
+        """Set a commit status. A long description is cut.
+
+        The newest one of a context counts, so setting it again changes nothing, and looking first would cost more.
+        """
         said = description if len(description) <= DESCRIPTION else description[: DESCRIPTION - 1] + "…"
         wanted = (state, said, url)
 
@@ -345,9 +351,8 @@ class Forge:
             held = self.statuses(sha).get(context)
             return held if held and (held.state, held.description, held.url) == wanted else None
 
-        if find() is None:
-            body = {"context": context, "state": state, "description": said} | ({"target_url": url} if url else {})
-            self._api.create(f"{self._root}/statuses/{sha}", body, find, Status.of)
+        body = {"context": context, "state": state, "description": said} | ({"target_url": url} if url else {})
+        self._api.create(f"{self._root}/statuses/{sha}", body, find, Status.of)
 
     def comments(self, number: int) -> list[Comment]:
         """All comments of an issue or pull request, oldest first."""
@@ -516,15 +521,31 @@ class Forge:
         """Download a file of a release: at most `limit` bytes, with its digest where GitHub has noted one."""
         self._api.download(f"{self._root}/releases/assets/{asset.id}", target, limit, asset.digest, ASSET)
 
-    def create_release(self, tag: str, sha: str, title: str, body: str, assets: Sequence[Path]) -> Release:
+    def create_release(
+        self,
+        tag: str,
+        sha: str,
+        title: str,
+        body: str,
+        assets: Sequence[Path],
+        listed: Sequence[Release] | None = None,
+    ) -> Release:
         """Publish a release with its files, all of them or none: a draft first, then the files, then the publication.
 
         A second time changes nothing; one that was left half made is finished.
 
+        Args:
+            tag: Its tag, which comes into being with it.
+            sha: The commit that the tag points to.
+            title: Its title.
+            body: Markdown.
+            assets: Its files.
+            listed: The releases that there are, where they are known; else they are asked for.
+
         Raises:
             ApiError: It is published already, with other files.
         """
-        known = next((one for one in self.releases() if one.tag == tag), None)
+        known = next((one for one in (self.releases() if listed is None else listed) if one.tag == tag), None)
         if known and not known.draft:
             return _unchanged(known, assets)
         draft = self._draft(
@@ -570,6 +591,12 @@ class Forge:
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         """POST what is the same when it is done twice: git objects, which are named by their content."""
         return self._api.send("POST", self._root + path, body)
+
+
+def _told_branch(event: str, repository: str) -> str | None:
+    """The default branch, as the payload of a job's event says it; None where there is none, or it is another's."""
+    told = (files.read_json(Path(event)) if event else {}).get("repository") or {}
+    return str(told["default_branch"]) if told.get("full_name") == repository and "default_branch" in told else None
 
 
 def _target(ref: Mapping[str, Any]) -> str:

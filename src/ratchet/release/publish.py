@@ -13,7 +13,7 @@ not on the run that published it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,30 +70,35 @@ def publish(forge: Forge, folder: Path, built: Built, deed: Deed, root: Path = P
         Refused: Main has changed a workflow since it was at the candidate's commit.
         RatchetError: The candidate's files are not those it names, or GitHub refuses.
     """
-    found = Candidate.read(folder)
+    found, listed = Candidate.read(folder), forge.releases()
+    last = published.newest(listed)
     if not found.ships:
-        said = finish(forge, deed, root)
+        said = finish(forge, last, deed, root)
         if found.next == "rejudge":
             said.append(rejudge(forge, found, deed, root))
     else:  # an older one, whose run has ended too early, is only recorded: this one takes its place at once
-        said = finish(forge, deed, root, superseded_by=found.tag)
-        said.append(_ship(forge, found, folder, built))
-        said += finish(forge, deed, root)
-    return [*said, *refresh(forge, deed, root)] or [found.sentence]
+        said = finish(forge, last, deed, root, superseded_by=found.tag)
+        shipped, sentence = _ship(forge, found, listed, folder, built)
+        last = published.newest([*listed, shipped])
+        said += [sentence, *finish(forge, last, deed, root)]
+    return [*said, *refresh(forge, last, deed, root)] or [found.sentence]
 
 
-def finish(forge: Forge, deed: Deed, root: Path = Path(), superseded_by: str | None = None) -> list[str]:
+def finish(
+    forge: Forge, last: Release | None, deed: Deed, root: Path = Path(), superseded_by: str | None = None
+) -> list[str]:
     """Put the newest release into staging and into the ledger, when its own run has not come to that.
 
     Args:
         forge: With a token that writes.
+        last: The newest release; None while there is none.
         deed: Who and in which run.
         root: Main, checked out.
         superseded_by: The release that is about to follow it, so that it is only recorded; nothing is done to that one.
     """
-    last, book = published.newest(forge), ledger.Ledger(forge)
     if last is None or last.asset(ORIGIN) is None or last.tag == superseded_by:
         return []
+    book = ledger.Ledger(forge)
     listing = book.listing()
     if listing.read(f"releases/{last.tag}.json"):
         return []
@@ -135,23 +140,23 @@ def stage(forge: Forge, listing: ledger.Listing, origin: Record, deed: Deed, roo
     return f"{tag} answers in staging, deploy {sha[:8]}"
 
 
-def refresh(forge: Forge, deed: Deed, root: Path = Path()) -> list[str]:
+def refresh(forge: Forge, last: Release | None, deed: Deed, root: Path = Path()) -> list[str]:
     """Bring the newest release's commit into open pull requests of this repository, and have them judged again.
 
     No more than `REFRESHED` of them: each is judged with some dozens of the requests that workflows share.
     """
     from ratchet.forge import ApiError
 
-    last, said, done = published.newest(forge), list[str](), 0
-    waiting = behind(forge, last.sha) if last else []
+    if last is None:
+        return []
+    said, done = list[str](), 0
+    waiting = behind(forge, last.sha)
     for place, number in enumerate(waiting):
         if done == REFRESHED:
             left = len(waiting) - place
-            return [*said, f"{left} more lack {last.tag if last else ''}: dispatch release.yml, or press Update branch"]
+            return [*said, f"{left} more lack {last.tag}: dispatch release.yml, or press Update branch"]
         try:
-            said.append(
-                maintain.refresh(forge, number, _because(deed, f"{last.tag if last else ''} is released"), root)
-            )
+            said.append(maintain.refresh(forge, number, _because(deed, f"{last.tag} is released"), root))
             done += 1
         except ApiError:
             raise
@@ -213,14 +218,14 @@ def _may_write(forge: Forge, found: Candidate) -> None:
 # --- the steps -------------------------------------------------------------------------------------------------------
 
 
-def _ship(forge: Forge, found: Candidate, folder: Path, built: Built) -> str:
-    """Publish; what is published already is left as it is."""
-    there = forge.release(found.tag)
+def _ship(forge: Forge, found: Candidate, listed: Sequence[Release], folder: Path, built: Built) -> tuple[Release, str]:
+    """Publish; what is published already, as `listed` says, is left as it is. The release, and what was done."""
+    there = next((one for one in listed if one.tag == found.tag and not one.draft), None)
     if there is not None:
         model = _origin(forge, there)["model_digest"]
         if model != found.model_digest:
             raise RatchetError(f"release {found.tag}: holds another model\nit was made meanwhile: dispatch release.yml")
-        return f"{found.tag} is published already"
+        return there, f"{found.tag} is published already"
     _may_write(forge, found)
     _check(folder / FOLDER, found.model_digest)
     text = files.read_bytes(folder / LOCK)
@@ -238,8 +243,9 @@ def _ship(forge: Forge, found: Candidate, folder: Path, built: Built) -> str:
     }
     with TemporaryDirectory() as scratch:
         assets = _assets(folder, built, origin, Path(scratch))
-        forge.create_release(found.tag, sha, f"Model {found.tag.removeprefix(PREFIX)}", _notes(found, built), assets)
-    return f"released {found.tag}: {found.sentence}"
+        title, notes = f"Model {found.tag.removeprefix(PREFIX)}", _notes(found, built)
+        shipped = forge.create_release(found.tag, sha, title, notes, assets, listed)
+    return shipped, f"released {found.tag}: {found.sentence}"
 
 
 def _check(folder: Path, digest: str | None) -> None:

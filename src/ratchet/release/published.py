@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -47,12 +47,15 @@ def fetch(forge: Forge, folder: Path, facts: Sequence[str] = ()) -> Champion | N
     Raises:
         RatchetError: The release holds no bundle, or not one that can be used.
     """
+    found = newest(forge.releases())
+    return fetch_release(forge, found, folder, facts) if found else None
+
+
+def fetch_release(forge: Forge, found: Release, folder: Path, facts: Sequence[str] = ()) -> Champion:
+    """Fetch a release that is known; like `fetch`."""
     from ratchet import bundle
     from ratchet.evidence import Champion
 
-    found = newest(forge)
-    if found is None:
-        return None
     asset = found.asset(BUNDLE)
     if asset is None:
         raise RatchetError(f"release {found.tag}: has no {BUNDLE}\ndelete the release, or dispatch release.yml")
@@ -68,14 +71,15 @@ def fetch(forge: Forge, folder: Path, facts: Sequence[str] = ()) -> Champion | N
     return Champion(found.tag, folder / "bundle")
 
 
-def newest(forge: Forge) -> Release | None:
-    """The newest release of a model; other releases of the repository are none of ours."""
-    return max(_published(forge), key=lambda entry: number_of(entry.tag), default=None)
+def newest(listed: Iterable[Release]) -> Release | None:
+    """The newest published release of a model; other releases of the repository are none of ours."""
+    models = (one for one in listed if not one.draft and number_of(one.tag))
+    return max(models, key=lambda one: number_of(one.tag), default=None)
 
 
-def next_tag(forge: Forge) -> str:
-    """The tag that the next release gets."""
-    return f"{PREFIX}{1 + max((number_of(entry.tag) for entry in _published(forge)), default=0)}"
+def next_tag(last: Release | None) -> str:
+    """The tag of the release that follows the newest one."""
+    return f"{PREFIX}{1 + (number_of(last.tag) if last else 0)}"
 
 
 def number_of(tag: str) -> int:
@@ -112,7 +116,3 @@ def unpack(archive: Path, folder: Path) -> None:
                 (new / member.filename).write_bytes(packed.read(member))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:  # RuntimeError: encrypted
         raise RatchetError(f"{archive.name}: cannot be unpacked: {error}") from error
-
-
-def _published(forge: Forge) -> list[Release]:
-    return [entry for entry in forge.releases() if not entry.draft and number_of(entry.tag)]

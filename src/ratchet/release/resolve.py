@@ -44,8 +44,8 @@ def candidate(forge: Forge, root: Path, out: Path) -> Candidate:
         RatchetError: A repository's first model fails, or is too weak.
     """
     with files.directory(out) as folder:
-        last = published.newest(forge)
-        found = _first(forge, root, folder) if last is None else _next(forge, root, last, folder)
+        last = published.newest(forge.releases())
+        found = _first(root, folder) if last is None else _next(forge, root, last, folder)
         found.write(folder)
     return found
 
@@ -73,7 +73,7 @@ def _next(forge: Forge, root: Path, last: Release, folder: Path) -> Candidate:
     recorded = listing.read(f"releases/{last.tag}.json")
     done = _is_released(forge, root, last, recorded, main["lock_digest"])
     if done is None:
-        return _judged(forge, root, listing, folder, main)
+        return _judged(forge, root, last, listing, folder, main)
     if recorded is None and last.asset(ORIGIN):
         return Candidate(
             "finish", f"{last.tag} is published, and its run ended before it was recorded", last.tag, **main
@@ -94,8 +94,8 @@ def _is_released(forge: Forge, root: Path, last: Release, recorded: Record | Non
     if recorded and recorded["lock_digest"] == digest:
         return f"main's lock is that of {last.tag}: nothing to release"
     with TemporaryDirectory() as scratch:
-        champion = published.fetch(forge, Path(scratch, "champion"))
-        if champion and published.md5_of(champion.folder) == lock.out_md5(lock.read(root / LOCK), "export", FOLDER):
+        champion = published.fetch_release(forge, last, Path(scratch, "champion"))
+        if published.md5_of(champion.folder) == lock.out_md5(lock.read(root / LOCK), "export", FOLDER):
             return f"the model is that of {last.tag}: nothing to release"
     return None
 
@@ -103,9 +103,9 @@ def _is_released(forge: Forge, root: Path, last: Release, recorded: Record | Non
 # --- a merge ---------------------------------------------------------------------------------------------------------
 
 
-def _judged(forge: Forge, root: Path, listing: ledger.Listing, folder: Path, main: Record) -> Candidate:
+def _judged(forge: Forge, root: Path, last: Release, listing: ledger.Listing, folder: Path, main: Record) -> Candidate:
     """The artifact that a passing verdict about this lock was about; the newest one that is still there."""
-    digest, tag = main["lock_digest"], published.next_tag(forge)
+    digest, tag = main["lock_digest"], published.next_tag(last)
     entries = list(passed(listing, digest))
     if not entries:
         raise Refused(_unjudged(listing, digest))
@@ -282,7 +282,7 @@ def _write_card(root: Path, folder: Path) -> None:
 # --- a new repository ------------------------------------------------------------------------------------------------
 
 
-def _first(forge: Forge, root: Path, folder: Path) -> Candidate:
+def _first(root: Path, folder: Path) -> Candidate:
     """Train what main says, and hold the model against its baselines."""
     from ratchet import params
     from ratchet.intake import OUTPUTS
@@ -310,7 +310,7 @@ def _first(forge: Forge, root: Path, folder: Path) -> Candidate:
     return Candidate(
         "ship",
         _better(verdict["primary"]),
-        published.next_tag(forge),
+        published.next_tag(None),
         model_digest=opened.digest,
         **_main(root),
     )
