@@ -108,7 +108,8 @@ def held(facts: Facts) -> str:
     step = (
         "The verdict on commit ",
         Code(facts.head_sha[:_SHA]),
-        " will stand here after that. GitHub deletes the run after 30 days: close the pull request then, and open it again.",
+        " will stand here after that. ",
+        "GitHub deletes the run after 30 days: close the pull request then, and open it again.",
         *_watch(facts.links),
     )
     top = _top("wait", sentence, "Next: a maintainer approves the run.", step)
