@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import yaml
 
@@ -343,11 +342,6 @@ class TestMerge:
         merged.judged("weak")
 
         assert merged.candidate().tag == "model-v3"
-
-
-def rows_of(models: Path) -> pd.DataFrame:
-    """The holdout of the good model."""
-    return data.load(files.read_json(models / "good/data/dataset.json"), "test", models / "good" / data.PERIODS)
 
 
 def lose(yard: Yard, verdict: dict[str, Any], how: str) -> None:

@@ -416,7 +416,7 @@ def test_without_the_rights_of_an_administrator_much_is_unknown(place: Desk) -> 
 
     found = outcomes(doctor.examine(doctor.ask(client)))
 
-    assert "?     Actions: GitHub does not tell this token (403)" in doctor.report(client)
+    assert "?     Actions: GitHub does not tell this token (403)" in doctor.told(doctor.examine(doctor.ask(client)))
     assert found["Actions"] == found["token"] == found["pull requests by Actions"] == "unknown"
     assert found["release"] == "fail"
 

@@ -1,6 +1,7 @@
 """The doctor: does a repository on GitHub have the settings that the loop needs, and if not, what to click.
 
-    for line in doctor.report(Forge.from_environment()):
+    checks = [doctor.problem(Path()), *doctor.examine(doctor.ask(Forge.from_environment()))]
+    for line in doctor.told(checks):
         print(line)
 
 Each check passes, fails, or is unknown when GitHub does not tell: some settings only an administrator may read.
@@ -102,15 +103,6 @@ class Facts:
     def is_private(self) -> bool:
         """Whether not everybody may read it."""
         return bool(self.settings.known and self.settings.body.get("private"))
-
-
-def report(forge: Forge) -> list[str]:
-    """What the doctor says about a repository, as lines of text.
-
-    Raises:
-        ApiError: The token is refused, or GitHub cannot be reached.
-    """
-    return told(examine(ask(forge)))
 
 
 def ask(forge: Forge) -> Facts:

@@ -34,8 +34,7 @@ CHUNK = 1 << 16
 MEGABYTE = 1_000_000
 
 JSON = "application/vnd.github+json"
-"""What GitHub is asked for: its JSON, and also an artifact's zip or a commit's tarball, which it refuses (415) to who
-asks for bytes."""
+"""What GitHub is asked for: its JSON, and also an artifact's zip, which it refuses (415) to who asks for bytes."""
 ASSET = "application/octet-stream"
 """What the file of a release is asked for; its description would come otherwise."""
 
@@ -331,8 +330,7 @@ _PERMISSIONS = (
     (r"/actions/", "actions"),
     (r"/issues", "issues` or `pull-requests"),
     (r"/pulls", "pull-requests"),
-    (r"/check-(runs|suites)", "checks"),
-    (r"/(git|contents|releases|commits|compare|branches|merges|tarball)\b", "contents"),
+    (r"/(git|contents|releases|commits|compare|branches)\b", "contents"),
 )
 """Which permission of a job's token an endpoint needs, where GitHub does not say so itself."""
 

@@ -293,25 +293,16 @@ class Comparison:
 
     Attributes:
         merge_base: Where they parted.
-        ahead: Commits that only the head has.
-        behind: Commits that only the base has.
-        files: Paths changed from the merge base to the head, old names too. GitHub names 300 at most; `complete` says
-            whether these are all.
+        files: Paths changed from the merge base to the head, old names too; GitHub names 300 at most.
     """
 
     merge_base: str
-    ahead: int
-    behind: int
     files: tuple[str, ...]
-    complete: bool
 
     @classmethod
     def of(cls, data: Json) -> Self:
         """From `GET /repos/{owner}/{repo}/compare/{base}...{head}`."""
-        changed = data.get("files") or ()
-        return cls(
-            data["merge_base_commit"]["sha"], data["ahead_by"], data["behind_by"], paths(changed), len(changed) < 300
-        )
+        return cls(data["merge_base_commit"]["sha"], paths(data.get("files") or ()))
 
 
 @dataclass(frozen=True)
