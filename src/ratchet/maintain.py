@@ -20,7 +20,7 @@ Record = Mapping[str, Any]
 
 JUDGING = {settle.MODEL: "report.yml", settle.CI: "ci.yml"}
 """What sets each gate."""
-PERSON = {
+MERGER = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (
@@ -28,7 +28,7 @@ PERSON = {
         ("EMAIL", "41898282+github-actions[bot]@users.noreply.github.com"),
     )
 }
-"""Whose merges are, in git's variables."""
+"""Whom git names as the author of a merge."""
 ADOPTED = "<!-- ratchet: adopted -->"
 
 
@@ -207,7 +207,7 @@ class Clone(Git):
             if entry:
                 self.run("update-index", "--add", "--cacheinfo", f"{entry[0]},{entry[2]},{LOCK}", **index)
             tree = self.run("write-tree", **index)
-        return self.run("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message, **PERSON)
+        return self.run("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message, **MERGER)
 
 
 def _open(forge: Forge, number: int) -> Pull:

@@ -42,8 +42,9 @@ ADDRESS = f"http://{TARGET}"
 NOTHING = "0" * 40
 """The commit of a branch that is not there, as git writes it."""
 TRIES = 12
-LARGEST = 50_000_000  # bytes of what a plan shows, as it was
 """How often a move is tried again when others are faster; each time, one of them got through."""
+LARGEST = 50_000_000
+"""Bytes that the files which a move changes may have together, as they were."""
 PLACES = ("staging/", "production/")
 NOT_COPIED = ("Dockerfile", ".dockerignore", "alerts_test.yml", "alerts_days_test.yml")
 """Of main's deploy/: what builds an image or tests the rules, and is of no use to a host."""
