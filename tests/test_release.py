@@ -317,8 +317,8 @@ class TestRefresh:
 
         main = str(merged.desk.git.branch("main"))
         assert f"pull request {ours.number} now has main's {main[:8]}, and is judged again" in said
-        assert merged.client.compare(main, merged.client.pull(ours.number).head_sha).behind == 0
-        assert merged.client.compare(main, merged.client.pull(theirs.number).head_sha).behind > 0
+        assert merged.client.compare(main, merged.client.pull(ours.number).head_sha).merge_base == main
+        assert merged.client.compare(main, merged.client.pull(theirs.number).head_sha).merge_base != main
         assert sorted(event.payload["workflow"] for event in told if event.name == "workflow_dispatch") == [
             ".github/workflows/ci.yml",
             ".github/workflows/report.yml",
@@ -410,7 +410,7 @@ class TestRejudge:
         merged.release()
 
         (pull,) = merged.client.open_pulls()
-        assert merged.client.compare("main", pull.head_sha).behind == 0
+        assert merged.client.compare("main", pull.head_sha).merge_base == merged.desk.git.branch("main")
 
 
 class TestRefusal:
