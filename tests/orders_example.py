@@ -20,13 +20,16 @@ NAME, BRANCH, BOT = "ada/flights", "change", "github-actions[bot]"
 BASE, PROPOSED, LOCKED = "0" * 40, "1" * 40, "2" * 40
 LINKS = comment.Links("https://github.com", NAME)
 
-Phase = Literal["held", "in_progress", "success", "failure", "void"]
+Phase = Literal["held", "queued", "in_progress", "success", "failure", "void", "gone"]
+"""`queued` is at work, as GitHub's list has it while another job waits; `gone` is cancelled without a job."""
 SHOWN: Mapping[Phase, tuple[str, str | None]] = {
     "held": ("completed", "action_required"),
+    "queued": ("queued", None),
     "in_progress": ("in_progress", None),
     "success": ("completed", "success"),
     "failure": ("completed", "failure"),
     "void": ("completed", "failure"),
+    "gone": ("completed", "cancelled"),
 }
 
 
@@ -136,9 +139,9 @@ class GitHub:
         return [self._run(life, self.at[life.id]) for life in self.lives if life.sha == head_sha and life.id in self.at]
 
     def jobs(self, run_id: int, attempt: int) -> list[Job]:
-        """None of a run that failed without a job."""
+        """None of a run that ended without a job."""
         life = self._life(run_id)
-        has_begun = life.phases[self.at[run_id]] in {"in_progress", "success", "failure"}
+        has_begun = life.phases[self.at[run_id]] in {"queued", "in_progress", "success", "failure"}
         return [Job("job", "completed", "failure", "", (), begun=True)] * has_begun
 
     def status_history(self, sha: str) -> list[Status]:

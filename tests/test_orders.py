@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orders_example import BOT, LOCKED, PROPOSED, GitHub, Life, Phase, ends
+from ratchet import settle
 from settle_example import CI, REPORT
 
 Phases = tuple[Phase, ...]
@@ -83,3 +84,30 @@ def test_a_lock_that_a_person_pushed_has_tests_of_its_own() -> None:
     )
 
     assert gates(start, LOCKED) == {("success", "failure")}
+
+
+@pytest.mark.parametrize("path", [REPORT, CI])
+def test_a_second_run_that_is_cancelled_without_a_job_leaves_the_gate_to_the_first(path: str) -> None:
+    """A reopened pull request's, seen at work: what the first one said stands again, or it has to run again."""
+    first, second = Life(1, path, PROPOSED, "ada", "pull_request", BEGUN), ("in_progress", "gone")
+    start = GitHub([first, Life(3, path, PROPOSED, "ada", "pull_request", second)])
+
+    found = {(end.head, end.gates(end.head).get(settle.WORKFLOWS[path])) for end in ends(start)}
+
+    assert found == ({(PROPOSED, "success")} if path == CI else {(LOCKED, "success"), (PROPOSED, "error")})
+
+
+def test_an_approved_run_of_the_commit_with_the_lock_may_be_cancelled_without_a_job() -> None:
+    """The verdict that was carried over stands again."""
+    approved: Phases = ("held", "in_progress", "gone")
+    start = GitHub(proposed(BEGUN, BEGUN), of_lock(approved, ("held",)), crosses=False)
+
+    assert gates(start, LOCKED) == {("success", "success")}
+
+
+def test_a_run_that_is_at_work_has_a_say_although_github_lists_it_as_queued() -> None:
+    """While one of its jobs waits: a person's commit with the lock has tests of its own then, too."""
+    lives = [*proposed(BEGUN, BEGUN), Life(9, CI, LOCKED, "ada", "pull_request", ("queued",))]
+    start = GitHub(lives, head=LOCKED, crosses=False)
+
+    assert {end.gates(LOCKED)["ci-gate"] for end in ends(start)} == {"pending"}

@@ -314,6 +314,30 @@ class TestBegun:
             fork.settle(fork.ended(path, "failure")[1])
         assert fork.states(fork.head) == {"model-gate": "error", "ci-gate": "failure"}
 
+    @pytest.mark.parametrize("is_judged", [True, False])
+    def test_what_was_said_stands_again_after_a_run_that_was_cancelled_without_a_job(
+        self, place: Place, *, is_judged: bool
+    ) -> None:
+        """And the comment says so; where nobody has judged the run before, it has to run again."""
+        first, event = place.ended()
+        if is_judged:
+            place.settle(event, place.judgement(first, "block"))
+        second = place.opened()
+        place.desk.server.begin_run(second)
+        place.settle(place.event(second, "in_progress"))
+        assert place.status(place.head)[0] == "pending"
+        place.desk.server.close_run(second, "cancelled")
+
+        found = place.settle(place.event(second, "completed"))
+
+        expected = (
+            ("failure", SENTENCES["block"]) if is_judged else ("error", "report.yml was not judged: run it again")
+        )
+        assert place.status(place.head) == expected
+        assert place.comments() == [found.comment]
+        assert expected[1] in (found.comment or "")
+        assert "A newer run ended before a job of it began" in (found.comment or "")
+
     def test_a_commit_that_is_no_head_any_more_waits_for_nothing(self, place: Place) -> None:
         """Nothing is said about it."""
         event = place.event(place.run(), "in_progress")
@@ -343,6 +367,19 @@ class TestBegun:
 
 class TestCi:
     """A run of ci.yml."""
+
+    def test_a_run_that_is_listed_as_queued_has_a_say_once_a_job_of_it_has_begun(self, place: Place) -> None:
+        """A person's commit with a lock has tests of its own: the end of its parent's does not turn it green."""
+        _, event = place.ended(CI)
+        place.push({"dvc.lock": "schema: '2.0'\n"})
+        own = place.run(CI)
+        own.status = "queued"  # as GitHub lists it while a second job waits
+
+        place.settle(event)
+
+        assert place.states(place.head) == {}  # until an event of its own run is handled
+        place.settle(place.event(own, "in_progress"))
+        assert place.states(place.head) == {"ci-gate": "pending"}
 
     @pytest.mark.parametrize(
         ("conclusion", "state", "description"),

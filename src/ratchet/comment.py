@@ -116,6 +116,25 @@ def held(facts: Facts) -> str:
     return _rendered(top, _earlier(facts.history, facts.head_sha))
 
 
+def stands(facts: Facts, sentence: str, *, passes: bool) -> str:
+    """A run came to nothing: what was said before it.
+
+    Args:
+        facts: Which run said it, of what.
+        sentence: What it said.
+        passes: Whether the gate is green.
+    """
+    step = (
+        "A newer run ended before a job of it began, so this still stands for commit ",
+        Code(facts.head_sha[:_SHA]),
+        ". Run the jobs again to have the whole report here.",
+        *_watch(facts.links),
+    )
+    return _rendered(
+        _top("good" if passes else "bad", sentence, "As before.", step), _earlier(facts.history, facts.head_sha)
+    )
+
+
 def error(facts: Facts, reason: str) -> str:
     """A run crashed, was cancelled or took too long.
 

@@ -24,12 +24,12 @@ class Snapshot:
     Attributes:
         forge: With a token that reads.
         runs: Of all workflows, by commit, as far as they were asked for.
-        jobs: Of runs that have ended, which stay as they are, by the run's number and attempt.
+        jobs: Of runs, by the run.
     """
 
     forge: Forge
     runs: dict[str, Sequence[Run]] = field(default_factory=dict)
-    jobs: dict[tuple[int, int], Sequence[Job]] = field(default_factory=dict)
+    jobs: dict[Run, Sequence[Job]] = field(default_factory=dict)
 
     def of(self, sha: str) -> Sequence[Run]:
         """The runs for a commit."""
@@ -42,14 +42,13 @@ class Snapshot:
         return runs.has_say(run, lambda: self._jobs(run))
 
     def later(self) -> Snapshot:
-        """One of how things are now."""
-        return Snapshot(self.forge, jobs=self.jobs)
+        """One of how things are now; what has ended stays as it is."""
+        return Snapshot(self.forge, jobs={run: jobs for run, jobs in self.jobs.items() if run.status == "completed"})
 
     def _jobs(self, run: Run) -> Sequence[Job]:
-        """Of a run that has ended."""
-        if (run.id, run.attempt) not in self.jobs:
-            self.jobs[run.id, run.attempt] = self.forge.jobs(run.id, run.attempt)
-        return self.jobs[run.id, run.attempt]
+        if run not in self.jobs:
+            self.jobs[run] = self.forge.jobs(run.id, run.attempt)
+        return self.jobs[run]
 
 
 @dataclass(frozen=True)

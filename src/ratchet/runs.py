@@ -26,10 +26,13 @@ def is_held(run: Run) -> bool:
 
 
 def has_say(run: Run, jobs: Callable[[], Iterable[Job]]) -> bool:
-    """Whether a job of a run has begun; `jobs` is asked only where status and conclusion do not tell."""
-    if run.status != "completed":
-        return run.status == "in_progress"
-    return run.conclusion == "success" or (not is_held(run) and any(job.begun for job in jobs()))
+    """Whether a job of a run has begun; `jobs` is asked only where status and conclusion do not tell.
+
+    GitHub lists a run as queued, too, while one of its jobs is at work and another waits for a runner.
+    """
+    if run.status == "in_progress" or run.conclusion == "success":
+        return True
+    return not is_held(run) and any(job.begun for job in jobs())
 
 
 def later(one: Run, other: Run) -> Run:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ratchet import comment, files, ledger, report, runs, schemas
 from ratchet.errors import RatchetError
@@ -127,7 +127,8 @@ def settle(forge: Forge, event: Record, judgement: Record | None, links: comment
     if context == CI:
         return Settled(statuses=_ci(forge, place))
     if not _agree(run, place.run):  # the events of the run that counts, or of its later state, say the rest
-        return Settled()
+        back = _set_back(forge, place, run) if run.conclusion else ()
+        return _stands(forge, place, back[0], links) if back else Settled()
     return _report(forge, place, judgement, links)
 
 
@@ -288,11 +289,20 @@ def _superseded(forge: Forge, run: Run, context: str) -> tuple[Status, ...]:
     return conclude(forge, Status(run.head_sha, context, "error", reason, run.url))
 
 
+def _facts(forge: Forge, place: Place, links: comment.Links) -> comment.Facts:
+    listing, number = ledger.Ledger(forge).listing(), place.pull.number
+    history = [*listing.verdicts(number), *listing.claims(number)]
+    return comment.Facts(replace(links, run=place.run.url), number, place.run.head_sha, history)
+
+
+def _stands(forge: Forge, place: Place, back: Status, links: comment.Links) -> Settled:
+    """The comment spoke of the run that came to nothing."""
+    body = comment.stands(_facts(forge, place, links), back.description, passes=back.state == "success")
+    return Settled(place.pull.number, body, (back,))
+
+
 def _report(forge: Forge, place: Place, judgement: Record | None, links: comment.Links) -> Settled:
-    run, pull = place.run, place.pull
-    listing = ledger.Ledger(forge).listing()
-    history = [*listing.verdicts(pull.number), *listing.claims(pull.number)]
-    facts = comment.Facts(replace(links, run=run.url), pull.number, run.head_sha, history)
+    run, pull, facts = place.run, place.pull, _facts(forge, place, links)
     if run.conclusion is None:
         return _waits(forge, place, "report.yml trains and scores", comment.pending(facts))
     if runs.is_held(run):
@@ -309,11 +319,24 @@ def _waits(forge: Forge, place: Place, description: str, body: str) -> Settled:
     now = stand(place.seen.later(), place.pull, run.path, run)  # again, as in `_ci`
     if now is None or _agree(run, now.run):
         return Settled(place.pull.number, body, waits)
-    last, *earlier = [status for status in forge.status_history(head) if status.context == MODEL]
-    verdict = next((status for status in earlier if status.state != "pending" and status.url == now.run.url), None)
-    if last.state == "pending" and verdict:
-        forge.set_status(head, MODEL, verdict.state, verdict.description, verdict.url)
-    return Settled()
+    return Settled(statuses=_set_back(forge, now, run))
+
+
+def _set_back(forge: Forge, place: Place, told: Run) -> tuple[Status, ...]:
+    """Nothing waits for a run that counts no more: what the one that counts has led to stands again, if it has ended.
+
+    Its end may have been told while the other one counted, and nobody has judged it: then it has to run again.
+    """
+    run, head = place.run, place.pull.head_sha
+    history = [status for status in forge.status_history(head) if status.context == MODEL]
+    if (history and history[0].state != "pending") or run.conclusion is None or runs.is_held(run):
+        return ()
+    said = next((status for status in history if status.state != "pending" and status.url == run.url), None)
+    if said:
+        return conclude(forge, Status(head, MODEL, cast("State", said.state), said.description, run.url))
+    if run.id == told.id:  # its end is still to be told
+        return ()
+    return conclude(forge, Status(head, MODEL, "error", "report.yml was not judged: run it again", run.url))
 
 
 def _unjudged(forge: Forge, place: Place, facts: comment.Facts) -> Settled:
