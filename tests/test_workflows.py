@@ -301,10 +301,16 @@ class TestBounds:
 
     @workflows
     def test_what_may_fail_may_hang_and_leaves_time_for_what_does_without(self, path: Path) -> None:
-        """When all steps that may fail run into their limits, the others of the job still have two minutes."""
+        """When the steps that may fail run into their limits, the others of the job still have two minutes.
+
+        A step that waits for the success of another such step is skipped then, and needs no time of its own.
+        """
         for job in load(path)["jobs"].values():
-            limits = [step.get("timeout-minutes", 60) for step in job["steps"] if step.get("continue-on-error") is True]
+            may_fail = [step for step in job["steps"] if step.get("continue-on-error") is True]
+            waiting = {f"${{{{ steps.{step['id']}.outcome == 'success' }}}}" for step in may_fail if "id" in step}
+            limits = [step.get("timeout-minutes", 60) for step in may_fail if step.get("if") not in waiting]
             assert sum(limits) + 2 <= job["timeout-minutes"]
+            assert all("timeout-minutes" in step for step in may_fail)
 
     @workflows
     def test_every_workflow_says_what_waits_for_what(self, path: Path) -> None:
@@ -604,7 +610,7 @@ class TestCML:
 
         assert [name for name, job in jobs.items() if "comment" in job.get("needs", ())] == []
         assert self.JOB["continue-on-error"] is True
-        assert self.JOB["timeout-minutes"] <= 6
+        assert self.JOB["timeout-minutes"] == 3
         assert cml.SECONDS < 60  # so that it says itself that it takes too long
         assert "if" not in last
         assert [step["continue-on-error"] for step in before if "if" in step] == [True] * 4
@@ -621,7 +627,7 @@ class TestCML:
 
     def test_a_variable_switches_it_off(self) -> None:
         """Then nothing of it is fetched, and the comment says nothing of it."""
-        checkout, node, install, _, last = self.JOB["steps"][-5:]
+        checkout, _, _, _, last = self.JOB["steps"][-5:]
 
-        assert {step["if"] for step in (checkout, node, install)} == {"${{ vars.CML != 'off' }}"}
+        assert checkout["if"] == "${{ vars.CML != 'off' }}"
         assert last["env"]["CML"] == "${{ vars.CML == 'off' && 'off' || steps.cml.outcome }}"
