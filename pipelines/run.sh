@@ -13,4 +13,5 @@ if [ -z "$python" ]; then
     echo "error: no Python here has what the pipeline needs; \`make install\` puts it into .venv" >&2
     exit 2
 fi
-PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" exec "$python" "pipelines/$stage.py" "$@"
+# What stands beside a stage's script is none of its dependencies, so Python does not look for modules there.
+PYTHONSAFEPATH=1 PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" exec "$python" "pipelines/$stage.py" "$@"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FROZEN = ROOT / "tests" / "problems"
 PARAMS = FROZEN / "params.yaml"
 """The parameters that the template comes with, whatever a repository made of it says."""
-PROBLEM = FROZEN / "departures"
+PROBLEM = FROZEN / "toy_departures"
 """The problem that the template comes with, the flights, under a name of its own: one process can import both."""
 
 NOT_NEEDED = ("tests/", "bench/", "docs/", "rehearsal/", ".ci/")
@@ -60,6 +60,6 @@ def example() -> dict[str, bytes]:
     """Path to content of the files that the template has for whoever begins with it, as they come."""
     found = {"params.yaml": PARAMS.read_bytes()}
     for path in sorted(path for path in PROBLEM.rglob("*") if path.suffix in {".py", ".yaml"}):
-        content = re.sub(rb"^(from|import) departures\b", rb"\1 flights", path.read_bytes(), flags=re.MULTILINE)
+        content = re.sub(rb"^(from|import) toy_departures\b", rb"\1 flights", path.read_bytes(), flags=re.MULTILINE)
         found[f"src/flights/{path.relative_to(PROBLEM).as_posix()}"] = content
     return found

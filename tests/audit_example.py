@@ -48,7 +48,7 @@ stages:
   export:
     cmd: python export.py
     params: [train, model]
-    deps: [data/dataset.json, src/coins, src/ratchet/bundle.py]
+    deps: [data/dataset.json, src/toy_coins, src/ratchet/bundle.py]
     outs: [bundle]
 """
 
@@ -201,7 +201,9 @@ def repository_of(outputs: Path, kind: str) -> dict[str, str]:
 def lock_of(outputs: Path, given: Mapping[str, Any], tree: Mapping[str, str]) -> str:
     """The dvc.lock of that pipeline."""
     rows = {period: _md5(outputs / f"data/periods/{period}/rows.parquet") for period in PERIODS}
-    coins = {path.removeprefix("src/coins/"): text for path, text in tree.items() if path.startswith("src/coins/")}
+    coins = {
+        path.removeprefix("src/toy_coins/"): text for path, text in tree.items() if path.startswith("src/toy_coins/")
+    }
     held = {path.name: _md5(path) for path in (outputs / "bundle").iterdir()}
     dataset = _item("data/dataset.json", _md5(outputs / "data/dataset.json"))
     stages: dict[str, Any] = {
@@ -222,7 +224,7 @@ def lock_of(outputs: Path, given: Mapping[str, Any], tree: Mapping[str, str]) ->
     scores = _item("src/ratchet/bundle.py", lock.md5(tree["src/ratchet/bundle.py"].encode()))
     stages["export"] = {
         "cmd": "python export.py",
-        "deps": [dataset, _item("src/coins", package), scores],
+        "deps": [dataset, _item("src/toy_coins", package), scores],
         "params": {"params.yaml": {name: given[name] for name in ("train", "model")}},
         "outs": [_item("bundle", lock.directory_md5(held))],
     }

@@ -52,7 +52,7 @@ def repository_of(outputs: Path, kind: str) -> dict[str, str]:
 def code() -> dict[str, str]:
     """The files of a repository that bundles of coins run."""
     problems = ROOT / "tests/problems"
-    coins = (path for path in sorted((problems / "coins").rglob("*")) if path.suffix in {".py", ".yaml"})
+    coins = (path for path in sorted((problems / "toy_coins").rglob("*")) if path.suffix in {".py", ".yaml"})
     found = {f"src/{path.relative_to(problems).as_posix()}": path for path in coins}
     found |= {f"src/ratchet/{name}": ROOT / "src/ratchet" / name for name in export.RUNTIME}
     return {name: path.read_text() for name, path in found.items()}

@@ -15,7 +15,7 @@ from ratchet.problem import Problem
 from rehearsal.project import PARAMS
 
 ROOT = Path(__file__).parents[1]
-COINS = Problem("coins")
+COINS = Problem("toy_coins")
 
 
 @cache
@@ -31,7 +31,7 @@ def parameters(periods: Sequence[str], kind: str = "hist") -> Params:
     """The template's parameters, for coins; the last period tests."""
     content = yaml.safe_load(PARAMS.read_text())
     content["data"] |= {"periods": list(periods), "holdout": 1}
-    return Params.model_validate(content | {"problem": "coins", "model": {"kind": kind}})
+    return Params.model_validate(content | {"problem": "toy_coins", "model": {"kind": kind}})
 
 
 def build(folder: Path, periods: Sequence[str], kind: str = "hist") -> Path:
@@ -65,7 +65,7 @@ def evaluate(folder: Path) -> None:
     dataset = files.read_json(folder / data.DATASET)
     holdout = data.load(dataset, "test", folder / data.PERIODS)
     opened = bundle.load(folder / "bundle")
-    fitted = persistence.load(folder / "model" / "baselines.skops", ("coins", "ratchet.rows"))
+    fitted = persistence.load(folder / "model" / "baselines.skops", ("toy_coins", "ratchet.rows"))
     inputs = holdout.drop(columns=COINS.target)
     baselines = {name: training.scores(model, inputs, COINS.task) for name, model in fitted.items()}
     table = evaluation.scores_table(COINS, holdout, opened.score, baselines)

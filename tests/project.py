@@ -20,7 +20,7 @@ from typing import Any
 from ratchet import bundle, files, lock, params
 from rehearsal import project
 
-DELAYS = project.ROOT / "tests" / "problems" / "delays"
+DELAYS = project.ROOT / "tests" / "problems" / "toy_delays"
 OUTPUTS = ("data", "environment", "model", "bundle", "evaluation", "card")
 
 
@@ -149,6 +149,8 @@ def flights(target: Path, **changes: Any) -> Project:
     copied = Project(target)
     copied.edit(**changes)
     subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=target, check=True)
+    # As in a clone: git knows the default branch of origin, which has what main has.
+    subprocess.run(["git", "symbolic-ref", "refs/remotes/origin/HEAD", "refs/heads/main"], cwd=target, check=True)
     copied.commit("A copy")
     return copied
 
@@ -165,10 +167,7 @@ def delays(target: Path, name: str = "delays", **changes: Any) -> Project:
         gate__metric="mae",
         gate__slice_rows=50,
     )
-    package = target / "src" / name
-    shutil.copytree(DELAYS, package, ignore=shutil.ignore_patterns("__pycache__"))
-    for module in package.rglob("*.py"):
-        module.write_text(module.read_text().replace("from delays.", f"from {name}."))
+    shutil.copytree(DELAYS, target / "src" / name, ignore=shutil.ignore_patterns("__pycache__"))
     parameters = target / "params.yaml"
     parameters.write_text(re.sub(r"(?ms)^model:.*?(?=^\w)", "model:\n  alpha: 1.0\n\n", parameters.read_text()))
     copied.edit(**changes)

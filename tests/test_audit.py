@@ -245,10 +245,10 @@ class TestTampered:
         [
             ("params.yaml", ("seed: 0", "seed: 1"), "parameters", "export: train is not what params.yaml says"),
             (
-                "src/coins/model/estimator.py",
+                "src/toy_coins/model/estimator.py",
                 ("import", "import "),
                 "code",
-                "export: src/coins is not the one that it read",
+                "export: src/toy_coins is not the one that it read",
             ),
             ("dvc.yaml", ("export.py", "other.py"), "code", "export: its command is not the one in dvc.yaml"),
         ],

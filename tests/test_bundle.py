@@ -62,13 +62,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fitted(kind: str) -> object:
     frame = throws()
-    return Problem("coins").estimator({"kind": kind}, 0).fit(frame.drop(columns="head"), frame["head"])
+    return Problem("toy_coins").estimator({"kind": kind}, 0).fit(frame.drop(columns="head"), frame["head"])
 
 
 def built(kind: str, requirements: dict[str, Path], folder: Path) -> Path:
     origin = export.Origin({"2013-01": "a" * 64}, {"model": {"kind": kind}}, 0.25)
     with files.directory(folder) as new:
-        export.build(Problem("coins"), fitted(kind), origin, requirements, new)
+        export.build(Problem("toy_coins"), fitted(kind), origin, requirements, new)
     return folder
 
 
@@ -177,7 +177,7 @@ def test_a_bundle_made_elsewhere_keeps_its_own_code(requirements: dict[str, Path
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["coins/model/features.py"] = parts["coins/model/features.py"].replace(
+    parts["toy_coins/model/features.py"] = parts["toy_coins/model/features.py"].replace(
         b'"force": row["force"]', b'"force": row["force"] * 0'
     )
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -238,7 +238,7 @@ def test_what_is_no_bundle_is_refused(content: str, tmp_path: Path) -> None:
 
 def test_the_row_schema_says_what_a_row_is() -> None:
     """Types, ranges, categories and what may be null, as plain JSON Schema."""
-    found = schema.row_schema(Problem("coins"))
+    found = schema.row_schema(Problem("toy_coins"))
 
     assert found["required"] == ["throw", "day", "side"]
     assert found["additionalProperties"] is False
@@ -258,7 +258,7 @@ def test_a_model_file_with_foreign_types_is_refused(tmp_path: Path) -> None:
     persistence.dump({"payload": subprocess.Popen}, tmp_path / "model.skops")
 
     with pytest.raises(RatchetError, match=r"refused.*subprocess\.Popen"):
-        persistence.load(tmp_path / "model.skops", ("coins",))
+        persistence.load(tmp_path / "model.skops", ("toy_coins",))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK nonsense"])
@@ -275,9 +275,9 @@ def test_what_does_not_score_is_not_in_the_bundle(requirements: dict[str, Path],
     (wheel,) = built("hist", requirements, tmp_path / "bundle").glob("*.whl")
 
     with zipfile.ZipFile(wheel) as archive:
-        found = {name for name in archive.namelist() if name.startswith("coins/")}
+        found = {name for name in archive.namelist() if name.startswith("toy_coins/")}
 
-    assert found == {"coins/", "coins/model/", "coins/model/estimator.py", "coins/model/features.py"}
+    assert found == {"toy_coins/", "toy_coins/model/", "toy_coins/model/estimator.py", "toy_coins/model/features.py"}
 
 
 def test_rows_of_json_lines_become_scores_a_line(
@@ -332,7 +332,7 @@ def test_the_row_schema_knows_every_rule_it_translates() -> None:
         schema = pa.DataFrameSchema(columns)
         target = "none"
 
-    assert schema.row_schema(Stub("coins"))["properties"] == {
+    assert schema.row_schema(Stub("toy_coins"))["properties"] == {
         "a": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
         "b": {"type": "string", "pattern": "^x", "minLength": 1, "maxLength": 3, "private": True},
         "c": {"type": ["string", "null"], "enum": ["u", None]},
@@ -341,7 +341,7 @@ def test_the_row_schema_knows_every_rule_it_translates() -> None:
     columns["d"] = pa.Column("datetime64[ns]")
     Stub.schema = pa.DataFrameSchema(columns)
     with pytest.raises(RatchetError, match=r"column 'd' has type datetime64\[ns\]"):
-        schema.row_schema(Stub("coins"))
+        schema.row_schema(Stub("toy_coins"))
 
 
 def test_made_rows_keep_to_a_closed_list_of_numbers() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from coins.data import source
 from evidence_example import evidence_of, lock_of, params_of, repository_of
 from forge_example import desk
 from outputs_example import COINS
@@ -21,6 +20,7 @@ from ratchet.release import holdout
 from ratchet.release.refusal import Refused
 from rehearsal.forge import Forge as Server
 from release_example import COPY, MODELS, Yard, git
+from toy_coins.data import source
 
 HEAD = {"repository": "ada/flights", "branch": "change", "is_fork": False}
 
@@ -293,14 +293,14 @@ class TestMerge:
 
     def test_code_that_the_repository_has_not_is_refused(self, merged: Yard) -> None:
         """The judged bundle holds it all the same; it would be imported beside a right to write packages."""
-        merged.main("good", **{"src/ratchet/rows.py": "RESERVED = ()\n", "src/coins/model/features.py": ""})
+        merged.main("good", **{"src/ratchet/rows.py": "RESERVED = ()\n", "src/toy_coins/model/features.py": ""})
         verdict = merged.judged("good", head={**HEAD, "sha": str(merged.desk.git.branch("main"))})
 
         told = refused(merged)
 
         assert told["cause"] == "the bundle holds code that is not in the repository"
         assert told["expected"] == "what main or the judged commit has under src/"
-        assert told["found"] == "coins/model/features.py, and 1 more"
+        assert told["found"] == "toy_coins/model/features.py, and 1 more"
         assert told["where"] == f"artifact {verdict['artifact']['id']} of run {verdict['run']}, pull request 12"
 
     def test_code_that_main_has_changed_since_is_that_of_the_judged_commit(self, merged: Yard) -> None:

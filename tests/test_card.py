@@ -192,7 +192,7 @@ def test_what_is_no_plain_yaml_is_refused(content: bytes, said: str):
 
 def test_the_flights_say_everything():
     """The example problem leaves no text out, and none is clipped."""
-    found = card.texts(ROOT / "tests/problems/departures/card.yaml")
+    found = card.texts(ROOT / "tests/problems/toy_departures/card.yaml")
 
     assert card.UNSAID not in found.model_dump().values()
     text = made(texts=found)

@@ -75,7 +75,7 @@ def is_told(done: subprocess.CompletedProcess[str]) -> bool:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weak and a good model, tested on the same month; their problem and parameters beside them."""
     root = tmp_path_factory.mktemp("folders")
-    shutil.copytree(ROOT / "tests" / "problems" / "coins", root / "src" / "coins")
+    shutil.copytree(ROOT / "tests" / "problems" / "toy_coins", root / "src" / "toy_coins")
     build(root / "weak", ["2013-02", "2013-03"], "stump")
     build(root / "good", ["2013-01", "2013-02", "2013-03"])
     shutil.copy(PARAMS, root)

@@ -49,7 +49,7 @@ class Coins(Problem):
     """The binary problem, with these rows for every period."""
 
     def __init__(self, **columns: Any) -> None:
-        super().__init__("coins")
+        super().__init__("toy_coins")
         self._columns = columns
 
     def fetch(self, period: str) -> pd.DataFrame:
@@ -67,7 +67,7 @@ class Coins(Problem):
 
 
 def trains(change: Change = lambda rows: rows, checks: Checks = CHECKS) -> data.Batch:
-    return data.ingest(Revised("delays", change), JANUARY, checks)
+    return data.ingest(Revised("toy_delays", change), JANUARY, checks)
 
 
 def with_cell(row: int, column: str, value: object) -> Change:
@@ -171,7 +171,7 @@ def test_a_nullable_whole_number_may_be_null_but_not_a_fraction() -> None:
 
 def test_types_that_a_row_of_json_cannot_hold_are_left_to_the_schema() -> None:
     """A flag is read as the schema's own type says."""
-    schema = Problem("coins").schema.update_column("force", dtype=bool, checks=[], nullable=False)
+    schema = Problem("toy_coins").schema.update_column("force", dtype=bool, checks=[], nullable=False)
     problem = Coins(force=[True] * 20)
 
     batch = data.ingest(_with_schema(problem, schema), "p1", CHECKS)
@@ -208,9 +208,9 @@ def test_a_bad_row_takes_no_key_from_a_good_one() -> None:
 
 def test_a_row_needs_its_key_whatever_the_schema_allows() -> None:
     """A nullable key column is no excuse."""
-    schema = Problem("delays").schema.update_column("day", nullable=True)
+    schema = Problem("toy_delays").schema.update_column("day", nullable=True)
 
-    batch = data.ingest(Revised("delays", with_cell(100, "day", None), schema), JANUARY, CHECKS)
+    batch = data.ingest(Revised("toy_delays", with_cell(100, "day", None), schema), JANUARY, CHECKS)
 
     assert reasons(batch) == ["distance: greater_than(0)", "day: is null"]
 
@@ -218,22 +218,22 @@ def test_a_row_needs_its_key_whatever_the_schema_allows() -> None:
 def test_a_relation_between_columns_names_the_key_of_the_row() -> None:
     """Its cells alone would not tell which row."""
     short = pa.Check(lambda rows: (rows["line"] != "west") | (rows["distance"] < 50), name="west_is_short")
-    schema = Problem("delays").schema.add_columns({})
+    schema = Problem("toy_delays").schema.add_columns({})
     schema.checks = [short]
 
     with pytest.raises(RatchetError, match=r"2021-01: west_is_short \(\d\d rows, such as '2021-01-01 \d+'") as error:
-        data.ingest(Revised("delays", schema=schema), JANUARY, CHECKS)
+        data.ingest(Revised("toy_delays", schema=schema), JANUARY, CHECKS)
 
     assert "wind" not in str(error.value)
 
 
 def test_uniqueness_of_other_columns_stays_with_the_schema() -> None:
     """Only the key has a first row that is good."""
-    schema = Problem("delays").schema.add_columns({})
+    schema = Problem("toy_delays").schema.add_columns({})
     schema.unique = ["day", "train", "line"]
     double = lambda rows: pd.concat([rows, rows.iloc[[50]]])  # noqa: E731
 
-    batch = data.ingest(Revised("delays", double, schema), JANUARY, LENIENT)
+    batch = data.ingest(Revised("toy_delays", double, schema), JANUARY, LENIENT)
 
     assert reasons(batch) == ["distance: greater_than(0)", *["multiple_fields_uniqueness"] * 2]
 
@@ -296,11 +296,11 @@ def test_what_has_not_come_yet_is_told_from_what_is_wrong(change: Change) -> Non
 )
 def test_no_value_of_a_private_column_is_in_an_error(change: Change, secret: str, private: str) -> None:
     """It may end in a public issue; the rule that is broken and how often are said all the same."""
-    schema = Problem("delays").schema.update_column(private, metadata={"private": True})
+    schema = Problem("toy_delays").schema.update_column(private, metadata={"private": True})
     with pytest.raises(RatchetError, match=r"\(3\d\d rows") as shown:
         trains(change)
     with pytest.raises(RatchetError, match=r"\(3\d\d rows") as error:
-        data.ingest(Revised("delays", change, schema), JANUARY, CHECKS)
+        data.ingest(Revised("toy_delays", change, schema), JANUARY, CHECKS)
 
     assert secret in str(shown.value)
     rule = str(error.value).partition(": ")[2].partition(":")[0]
@@ -309,7 +309,7 @@ def test_no_value_of_a_private_column_is_in_an_error(change: Change, secret: str
 
 def test_a_private_value_is_not_in_what_a_rule_raises() -> None:
     """Python quotes what it could not take; a rule over columns may quote any of them."""
-    schema = Problem("delays").schema.update_column("line", metadata={"private": True})
+    schema = Problem("toy_delays").schema.update_column("line", metadata={"private": True})
     failing = pa.Check(lambda rows: rows["line"].map(float) > 0, name="is_a_number")
     for level in ("table", "column"):
         broken = schema.add_columns({})
@@ -318,13 +318,13 @@ def test_a_private_value_is_not_in_what_a_rule_raises() -> None:
         else:
             broken = schema.update_column("line", checks=[pa.Check(lambda line: line.map(float) > 0)])
         with pytest.raises(RatchetError, match="fails on all 372 rows\n") as error:
-            data.ingest(Revised("delays", schema=broken), JANUARY, CHECKS)
+            data.ingest(Revised("toy_delays", schema=broken), JANUARY, CHECKS)
         assert not {"north", "south", "west"} & set(re.findall(r"\w+", str(error.value)))
 
 
 def test_a_private_label_is_not_in_an_error() -> None:
     """Neither is a class of it."""
-    schema = Problem("coins").schema.update_column("head", checks=[], metadata={"private": True})
+    schema = Problem("toy_coins").schema.update_column("head", checks=[], metadata={"private": True})
     with pytest.raises(RatchetError, match="its 20 labels are of another kind; a binary task needs both 0 and 1"):
         data.ingest(_with_schema(Coins(head=[0, 7] * 10), schema), "p1", CHECKS)
 
@@ -338,7 +338,7 @@ def test_whoever_does_not_wait_for_labels_takes_them_as_they_are() -> None:
 def test_an_unknown_period_is_an_error_of_the_source() -> None:
     """It says which there are."""
     with pytest.raises(RatchetError, match="no trains of '2020-01'; the months are 2021-01 to 2021-12"):
-        data.ingest(Problem("delays"), "2020-01", CHECKS)
+        data.ingest(Problem("toy_delays"), "2020-01", CHECKS)
 
 
 def test_days_missing_within_the_bound_are_only_counted() -> None:
@@ -354,11 +354,11 @@ def test_a_batch_without_any_valid_row_is_an_error_under_any_bound() -> None:
 
 def test_a_rule_that_cannot_be_checked_is_an_error() -> None:
     """A check that fails on every row is a mistake in the schema, not in one row."""
-    schema = Problem("delays").schema.add_columns({})
+    schema = Problem("toy_delays").schema.add_columns({})
     schema.checks = [pa.Check(lambda rows: rows["speed"] > 0, name="is_moving")]
 
     with pytest.raises(RatchetError, match=r"2021-01: .*fails on all 372 rows: KeyError.*speed"):
-        data.ingest(Revised("delays", schema=schema), JANUARY, CHECKS)
+        data.ingest(Revised("toy_delays", schema=schema), JANUARY, CHECKS)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_labels_that_teach_nothing_are_an_error(labels: list[object], message: s
 
 def test_a_third_class_is_an_error_even_where_the_schema_allows_it() -> None:
     """The task says what a label is."""
-    schema = Problem("coins").schema.update_column("head", checks=[])
+    schema = Problem("toy_coins").schema.update_column("head", checks=[])
 
     with pytest.raises(RatchetError, match=r"its 20 labels are 0\.0, 1\.0, 2\.0"):
         data.ingest(_with_schema(Coins(head=[0, 1, 2, 1] * 5), schema), "p1", CHECKS)
@@ -406,7 +406,7 @@ def test_periods_that_are_no_months_say_that_no_days_were_checked() -> None:
 
 def test_the_digest_of_the_source_is_that_of_its_comma_separated_values() -> None:
     """It can be made again by anyone, with any version of anything."""
-    text = Problem("delays").fetch(JANUARY).to_csv(index=False, lineterminator="\n")
+    text = Problem("toy_delays").fetch(JANUARY).to_csv(index=False, lineterminator="\n")
 
     assert json.loads(trains().source) == {"rows": 372, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
@@ -492,7 +492,7 @@ LISTED = Data(periods=("2021-01", "2021-02", "2021-03"), holdout=1, checks=CHECK
 @pytest.fixture
 def periods(tmp_path: Path) -> Path:
     for period in LISTED.periods:
-        data.write(data.ingest(Problem("delays"), period, CHECKS), tmp_path / period)
+        data.write(data.ingest(Problem("toy_delays"), period, CHECKS), tmp_path / period)
     return tmp_path
 
 
@@ -523,7 +523,7 @@ from ratchet.params import Checks
 from ratchet.problem import Problem
 
 checks = Checks(quarantined=0.01, duplicated=0.001, rows=(0.7, 1.4), nulls=0.05, label_rate=0.15, gap_days=1)
-batch = data.ingest(Problem("delays", Path(sys.argv[2])), "2021-02", checks)
+batch = data.ingest(Problem("toy_delays", Path(sys.argv[2])), "2021-02", checks)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 with told_to_the_user():
@@ -550,7 +550,7 @@ def test_a_full_disk_leaves_the_previous_batch_as_it_was(tmp_path: Path) -> None
 
 def test_a_data_set_lists_what_trains_and_what_tests(periods: Path) -> None:
     """By period, with counts and the digest of the rows."""
-    dataset = data.assemble(Problem("delays"), LISTED, periods)
+    dataset = data.assemble(Problem("toy_delays"), LISTED, periods)
 
     assert (dataset["task"], dataset["target"]) == ("regression", "delay")
     assert list(dataset["train"]) == ["2021-01", "2021-02"]
@@ -572,7 +572,7 @@ def test_a_data_set_is_not_made_of_batches_that_do_not_fit(periods: Path) -> Non
     listed = LISTED.model_copy(update={"checks": CHECKS.model_copy(update={"rows": (0.99, 1.01)})})
 
     with pytest.raises(RatchetError, match=r"2021-02: 335 rows are 0\.90 x the median of the periods before it, 371"):
-        data.assemble(Problem("delays"), listed, periods)
+        data.assemble(Problem("toy_delays"), listed, periods)
 
 
 def test_a_period_that_was_never_ingested_is_an_error(periods: Path) -> None:
@@ -580,13 +580,13 @@ def test_a_period_that_was_never_ingested_is_an_error(periods: Path) -> None:
     listed = LISTED.model_copy(update={"periods": (*LISTED.periods, "2021-04")})
 
     with pytest.raises(RatchetError, match=r"2021-04.batch\.json: cannot be read"):
-        data.assemble(Problem("delays"), listed, periods)
+        data.assemble(Problem("toy_delays"), listed, periods)
 
 
 def test_rows_are_read_of_the_listed_periods_only(periods: Path) -> None:
     """In the order of time, those with a label; the others on demand."""
-    dataset = data.assemble(Problem("delays"), LISTED, periods)
-    data.write(data.ingest(Problem("delays"), "2021-04", CHECKS), periods / "2021-04")
+    dataset = data.assemble(Problem("toy_delays"), LISTED, periods)
+    data.write(data.ingest(Problem("toy_delays"), "2021-04", CHECKS), periods / "2021-04")
 
     rows = data.load(dataset, "train", periods)
 
@@ -610,7 +610,7 @@ def test_rows_are_read_of_the_listed_periods_only(periods: Path) -> None:
 )
 def test_rows_that_were_harmed_are_not_read(periods: Path, harm: Callable[[Path], None], message: str) -> None:
     """Truncated, missing or changed: the error names the file."""
-    dataset = data.assemble(Problem("delays"), LISTED, periods)
+    dataset = data.assemble(Problem("toy_delays"), LISTED, periods)
     harm(periods / "2021-02" / "rows.parquet")
 
     with pytest.raises(RatchetError, match=rf"2021-02.rows\.parquet: {message}"):
@@ -638,16 +638,16 @@ def test_clusters_are_text_that_sorts_in_time() -> None:
     """Whole numbers are padded; the index of the rows is kept."""
     rows = pd.DataFrame({"year": [2013, 2013, 2013], "month": [10, 4, 4], "day": [1, 30, 2]}, index=[7, 8, 9])
 
-    clusters = data.clusters(rows, Problem("departures"))
+    clusters = data.clusters(rows, Problem("toy_departures"))
 
     assert clusters.to_dict() == {7: "2013-10-01", 8: "2013-04-30", 9: "2013-04-02"}
 
 
 def test_clusters_of_one_text_column_are_that_text() -> None:
     """Nothing assumes dates."""
-    assert list(data.clusters(pd.DataFrame({"day": ["b", "a", "b"]}), Problem("coins"))) == ["b", "a", "b"]
+    assert list(data.clusters(pd.DataFrame({"day": ["b", "a", "b"]}), Problem("toy_coins"))) == ["b", "a", "b"]
 
 
 def test_clusters_of_no_rows_are_none() -> None:
     """An empty frame has none."""
-    assert data.clusters(pd.DataFrame({"day": np.array([], dtype=str)}), Problem("coins")).empty
+    assert data.clusters(pd.DataFrame({"day": np.array([], dtype=str)}), Problem("toy_coins")).empty

@@ -128,7 +128,7 @@ class TestPages:
 
     def test_every_path_exists(self, page: Path) -> None:
         """Files and folders that a page names; those of the example also where another problem has taken its place."""
-        named = [place.replace("src/flights/", "tests/problems/departures/") for place in places(page.read_text())]
+        named = [place.replace("src/flights/", "tests/problems/toy_departures/") for place in places(page.read_text())]
 
         assert [place for place in named if not (ROOT / place).exists()] == []
 

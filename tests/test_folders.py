@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ratchet import export, folders
 from ratchet.errors import RatchetError
 
+ROOT = Path(__file__).parents[1]
 CONTENTS = "it holds data/, model/, expectations/ and card.yaml"
 WHOLE = {
     "data/schema.py": "TASK = 'binary'",
@@ -86,7 +90,19 @@ def test_a_package_that_was_imported_from_elsewhere_is_refused(
     assert said(folder) == f"the package 'elsewhere' was imported from /opt/elsewhere, not from {folder}"
 
 
-@pytest.mark.parametrize("name", ["no.body", "no-body", "", "../coins", "class", "1st"])
+def test_a_package_that_is_found_elsewhere_already_is_refused(
+    placed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the one would be run, or tested, in the place of the other; the same folder is found again."""
+    folder, other = placed(), tmp_path / "other"
+    shutil.copytree(folder, other / "throws")
+    monkeypatch.setattr(sys, "meta_path", [folders.Finder(other / "throws"), *sys.meta_path])
+
+    assert said(folder) == f"the package 'throws' is that of {other}/throws already, and cannot be {folder}"
+    assert folders.find("throws", other) == other / "throws"
+
+
+@pytest.mark.parametrize("name", ["no.body", "no-body", "", "../coins", "class", "1st", "__main__", "__mp_main__"])
 def test_a_name_that_no_package_can_have_is_refused(name: str) -> None:
     """Before anything is looked for."""
     with pytest.raises(RatchetError) as caught:
@@ -97,7 +113,14 @@ def test_a_name_that_no_package_can_have_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "whose"),
-    [("json", "a module of Python itself"), ("numpy", "an installed package"), ("ratchet", "an installed package")],
+    [
+        ("json", "a module of Python itself"),
+        ("test", "a module of Python itself"),
+        ("numpy", "an installed package"),
+        ("ratchet", "an installed package"),
+        ("drift", "a folder of the framework's tests"),
+        ("rehearsal", "a folder of the framework's tests"),
+    ],
 )
 def test_a_name_that_is_taken_is_refused(name: str, whose: str, placed: Callable[..., Path]) -> None:
     """Two packages of one name: which is imported would depend on who imports it first."""
@@ -123,6 +146,30 @@ def test_a_module_outside_the_folders_is_refused(path: str, placed: Callable[...
         f"src/throws/{path} stands in none of data, model and expectations, so no stage would depend on it\n"
         "move it to the folder whose modules import it"
     )
+
+
+@pytest.mark.parametrize("path", [".", "model", "model/lib", "data/helper.py", "notes"])
+def test_a_symbolic_link_is_refused(path: str, placed: Callable[..., Path], tmp_path: Path) -> None:
+    """Python follows it, and DVC does not see when what it leads to is changed."""
+    folder = placed()
+    link, target = folder / path, tmp_path / "elsewhere"
+    if link.exists():
+        link.rename(target)
+    else:
+        target.mkdir()
+    link.symlink_to(target)
+
+    assert said(folder).startswith(f"src/{Path('throws', path)} hides code from DVC, so no stage would depend on it\n")
+
+
+@pytest.mark.parametrize("path", ["model/.dvcignore", "model/__pycache__/helper.py", "data/helper.pyc"])
+def test_what_dvc_leaves_out_is_refused(path: str, placed: Callable[..., Path]) -> None:
+    """Python would import it; what Python itself keeps in a cache is nobody's."""
+    kept = placed({"model/__pycache__/estimator.cpython-311.pyc": "", "model/__pycache__/estimator.pyc.123": ""})
+    assert folders.check(kept.name, kept.parent) == kept
+    folders.check.cache_clear()
+
+    assert said(placed({path: ""})).startswith(f"src/throws/{path} hides code from DVC, ")
 
 
 @pytest.mark.parametrize(
@@ -164,10 +211,43 @@ def test_imports_that_stay_inside_are_none_of_our_business(placed: Callable[...,
 
 
 def test_the_model_may_import_what_a_bundle_carries() -> None:
-    """No more, or it could not be scored, and no less."""
+    """No more, or it could not be scored, and no less; but the form of a bundle is no affair of training."""
     carried = {name.removesuffix(".py") for name in export.RUNTIME}
 
-    assert folders.RULES[folders.MODEL].loop == carried - {"__init__"}
+    assert folders.RULES[folders.MODEL].loop == carried - {"__init__", "bundle"}
+
+
+@pytest.mark.parametrize("part", folders.FOLDERS)
+def test_a_stage_depends_on_what_its_folders_may_import(part: str) -> None:
+    """Of `ratchet`; else a change of it would run nothing."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    deps = {name: set(stage.get("do", stage)["deps"]) for name, stage in stages.items()}
+    needed = set()
+    for module in (Path("src", folders.LOOP, *name.split(".")) for name in folders.RULES[part].loop):
+        packages = [place for place in module.parents if place.is_relative_to(Path("src", folders.LOOP))]
+        needed |= {f"{module}.py", *(f"{package}/__init__.py" for package in packages)}
+
+    missing = {name: needed - found for name, found in deps.items() if f"src/${{problem}}/{part}" in found}
+
+    assert missing
+    assert not any(missing.values()), missing
+
+
+def test_a_module_beside_a_stage_is_not_imported(tmp_path: Path) -> None:
+    """It is nobody's dependency, so the problem may not rest on it; nor may a process that the stage starts."""
+    (tmp_path / "pipelines").mkdir()
+    shutil.copy(ROOT / "pipelines" / "run.sh", tmp_path / "pipelines")
+    (tmp_path / "pipelines" / "helper.py").touch()
+    (tmp_path / "helper.py").touch()
+    look = "import importlib.util; print(importlib.util.find_spec('helper'))"
+    text = f"import subprocess, sys\n{look}\nsubprocess.run([sys.executable, '-c', {look!r}], check=True)\n"
+    (tmp_path / "pipelines" / "probe.py").write_text(text.replace("\nsub", "\nsys.stdout.flush()\nsub"))
+
+    command, variables = ["sh", "pipelines/run.sh", "probe"], {**os.environ, "VIRTUAL_ENV": sys.prefix}
+    variables.pop("PYTHONSAFEPATH", None)
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("None\nNone\n", "")
 
 
 @pytest.mark.parametrize("text", ["def f(:", "\0"])

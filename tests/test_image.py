@@ -56,7 +56,7 @@ class TestBento:
         tag, folder = made
 
         assert bundle.load(folder / "src" / "bundle").digest == bundle.digest(judged / "bundle")
-        assert tag == f"coins:{bundle.digest(judged / 'bundle')[:16]}"
+        assert tag == f"toy_coins:{bundle.digest(judged / 'bundle')[:16]}"
         assert yaml.safe_load((folder / "bento.yaml").read_text())["service"] == "ratchet.serving.service:Service"
 
     def test_is_the_same_when_made_again_for_another_commit(
@@ -78,7 +78,7 @@ class TestBento:
 
         with zipfile.ZipFile(wheel) as archive:
             assert (code / "ratchet" / "bundle.py").read_bytes() == archive.read("ratchet/bundle.py")
-            assert (code / "coins/model/features.py").read_bytes() == archive.read("coins/model/features.py")
+            assert (code / "toy_coins/model/features.py").read_bytes() == archive.read("toy_coins/model/features.py")
         serving = {path.name for path in (ROOT / image.SERVING).glob("*.py")}
         assert {path.name for path in (code / "ratchet" / "serving").iterdir()} == serving
         assert {path.name for path in (code / "ratchet").iterdir()} == {
@@ -247,17 +247,17 @@ class TestNames:
         """In small letters, for a registry refuses others; the labels are those of the OCI."""
         digest = bundle.digest(judged / "bundle")
 
-        found = image.names(image.read(judged), "coins:1", "Ada/Flights", "https://github.com", "ghcr.io")
+        found = image.names(image.read(judged), "toy_coins:1", "Ada/Flights", "https://github.com", "ghcr.io")
 
         assert found.name == "ghcr.io/ada/flights"
         assert found.tags == ("ghcr.io/ada/flights:model-v2", f"ghcr.io/ada/flights:{digest[:16]}")
         assert found.labels == {
-            "org.opencontainers.image.title": "coins",
+            "org.opencontainers.image.title": "toy_coins",
             "org.opencontainers.image.version": "model-v2",
             "org.opencontainers.image.revision": SHA,
             "org.opencontainers.image.source": "https://github.com/Ada/Flights",
             "org.opencontainers.image.created": "2025-11-24T16:00:00Z",
-            "ratchet.bento": "coins:1",
+            "ratchet.bento": "toy_coins:1",
             "ratchet.model": digest,
             "ratchet.record": VERDICT,
         }
@@ -271,7 +271,7 @@ class TestNames:
 
     def test_every_argument_is_one_of_the_dockerfile(self, judged: Path) -> None:
         """One that it does not take would be lost without a word."""
-        found = image.names(image.read(judged), "coins:1", "ada/flights", "https://github.com", "ghcr.io")
+        found = image.names(image.read(judged), "toy_coins:1", "ada/flights", "https://github.com", "ghcr.io")
         text = (ROOT / "deploy" / "Dockerfile").read_text()
 
         assert set(re.findall(r'(RATCHET_\w+)=""', text)) == set(found.build_args)
@@ -289,9 +289,9 @@ def test_a_job_gets_the_names_as_outputs(judged: Path, tmp_path: Path, monkeypat
 
     digest = bundle.digest(judged / "bundle")
     assert done.exception is None, done.output
-    assert done.output == f"coins:{digest[:16]} in {place / 'bento'}, for ghcr.io/ada/flights:model-v2\n"
+    assert done.output == f"toy_coins:{digest[:16]} in {place / 'bento'}, for ghcr.io/ada/flights:model-v2\n"
     text = output.read_text()
-    assert f"bento=coins:{digest[:16]}\ncontext={place / 'bento'}\nname=ghcr.io/ada/flights\n" in text
+    assert f"bento=toy_coins:{digest[:16]}\ncontext={place / 'bento'}\nname=ghcr.io/ada/flights\n" in text
     assert f"tags<<=====\nghcr.io/ada/flights:model-v2\nghcr.io/ada/flights:{digest[:16]}\n=====\n" in text
     assert f"build-args<<=====\nRATCHET_COMMIT={SHA}\n" in text
     assert "RATCHET_SOURCE=https://g.x/ada/flights\n=====\n" in text

@@ -121,7 +121,7 @@ class TestHonest:
         assert found.training == files.read_json(outputs / "model/training.json")
         assert found.metrics == files.read_json(outputs / "evaluation/metrics.json")
         assert found.diff["params"] == [["model.kind", None, "hist"]]
-        assert found.manifest["problem"] == "coins"
+        assert found.manifest["problem"] == "toy_coins"
         assert bundle.load(found.bundle).digest == found.run["model_digest"]
         assert found.lock == honest["dvc.lock"].decode()
         pd.testing.assert_frame_equal(found.scores, files.read_parquet(outputs / "evaluation/scores.parquet"))

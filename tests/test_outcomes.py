@@ -24,7 +24,7 @@ from ratchet.serving.log import Counters, PredictionLog
 from ratchet.serving.targets import LogSettings
 from rehearsal.project import PARAMS
 
-DELAYS, COINS = Problem("delays"), Problem("coins")
+DELAYS, COINS = Problem("toy_delays"), Problem("toy_coins")
 OLD, NEW = "a" * 64, "b" * 64
 AT = "2021-03-01T06:00:00Z"
 
@@ -313,7 +313,7 @@ class TestErrors:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     """A bundle of the flights' own model, fitted on some of January."""
-    flights, given = Problem("departures"), params.load(PARAMS)
+    flights, given = Problem("toy_departures"), params.load(PARAMS)
     rows = flights.fetch("2013-01").dropna(subset=["late"]).head(6000)
     fitted = flights.estimator({**given.model, "max_iter": 20}, 0).fit(rows.drop(columns="late"), rows["late"])
     folder = tmp_path_factory.mktemp("flights")
@@ -332,9 +332,9 @@ class TestFlights:
         self, model: bundle.Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Real rows, real answers, the real log, the labels of May: the figures are those of the rows themselves."""
-        may = Problem("departures").fetch("2013-05").sample(500, random_state=0, ignore_index=True)
+        may = Problem("toy_departures").fetch("2013-05").sample(500, random_state=0, ignore_index=True)
         scores = self._serve(model, may, tmp_path / "log")
-        files.write_text(tmp_path / "params.yaml", PARAMS.read_text().replace("flights", "departures"))
+        files.write_text(tmp_path / "params.yaml", PARAMS.read_text().replace("flights", "toy_departures"))
         monkeypatch.chdir(tmp_path)
 
         arguments = ["outcomes", str(tmp_path / "log"), "2013-05", "--out", str(tmp_path / "joined.parquet")]
@@ -362,7 +362,7 @@ class TestFlights:
 
     def test_no_private_value_is_in_a_log(self, model: bundle.Bundle, tmp_path: Path) -> None:
         """The registration of an aircraft is private in the flights' schema."""
-        may = Problem("departures").fetch("2013-05").head(50)
+        may = Problem("toy_departures").fetch("2013-05").head(50)
 
         self._serve(model, may, tmp_path / "log")
 
@@ -397,7 +397,7 @@ def test_a_problem_can_be_named(
     """Away from a repository, too; nothing is written when no file is named."""
     logs, known = log(tmp_path, line()), labels(tmp_path, ("2021-03-01", 1, 4.0))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["ratchet", "outcomes", logs, known, "--problem", "delays"])
+    monkeypatch.setattr(sys, "argv", ["ratchet", "outcomes", logs, known, "--problem", "toy_delays"])
 
     with pytest.raises(SystemExit) as ended:
         main()

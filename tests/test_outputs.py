@@ -82,7 +82,7 @@ class TestFind:
         found = outputs.find(tmp_path / "alone")
 
         assert (found.root, found.dataset, found.training, found.evaluation) == (None, None, None, None)
-        assert found.manifest["problem"] == "coins"
+        assert found.manifest["problem"] == "toy_coins"
 
     @pytest.mark.parametrize("name", ["", "nothing", "file"])
     def test_anything_else_is_refused(self, name: str, tmp_path: Path) -> None:
@@ -213,9 +213,9 @@ class TestCompare:
     def test_different_problems_cannot_be_compared(self, folders: Path, tmp_path: Path) -> None:
         """Both are named."""
         shutil.copytree(folders / "weak", tmp_path / "weak")
-        rewrite(tmp_path / "weak" / "bundle" / "manifest.json", {"problem": "delays"})
+        rewrite(tmp_path / "weak" / "bundle" / "manifest.json", {"problem": "toy_delays"})
 
-        with pytest.raises(RatchetError, match=r"answer different problems \(coins, delays\)"):
+        with pytest.raises(RatchetError, match=r"answer different problems \(toy_coins, toy_delays\)"):
             judged(tmp_path / "weak", folders / "good", tmp_path / "cache")
 
     @pytest.mark.parametrize("column", ["head", "throw", "day", "metal"])

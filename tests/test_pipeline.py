@@ -1,6 +1,6 @@
 """The DVC pipeline, driven end to end as a user drives it, in copies of the repository.
 
-Most tests put the tiny regression of tests/problems/delays in the place of the flights: the same dvc.yaml, the same
+Most tests put the tiny regression of tests/problems/toy_delays in the place of the flights: the same dvc.yaml, the same
 stage scripts, another package in `src/`.
 """
 

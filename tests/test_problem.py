@@ -27,8 +27,8 @@ def made(tmp_path: Path) -> Callable[..., Problem]:
 @pytest.mark.parametrize(
     ("name", "task", "key", "cluster", "target"),
     [
-        ("coins", "binary", ("throw",), ("day",), "head"),
-        ("delays", "regression", ("day", "train"), ("day",), "delay"),
+        ("toy_coins", "binary", ("throw",), ("day",), "head"),
+        ("toy_delays", "regression", ("day", "train"), ("day",), "delay"),
     ],
 )
 def test_a_package_offers_what_the_loop_needs(
@@ -43,7 +43,7 @@ def test_a_package_offers_what_the_loop_needs(
     assert {case.kind for case in problem.behaviour()} == {"invariance", "direction", "minimum"}
 
 
-@pytest.mark.parametrize(("name", "period"), [("coins", "2013-02"), ("delays", "2021-02")])
+@pytest.mark.parametrize(("name", "period"), [("toy_coins", "2013-02"), ("toy_delays", "2021-02")])
 def test_rows_are_the_same_whenever_they_are_fetched(name: str, period: str) -> None:
     """And every slice labels each of them."""
     problem = Problem(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from ratchet import revisions
 from ratchet.errors import RatchetError
+from ratchet.problem import Problem
 
 OLD, NEW = "a" * 32, "b" * 32
 ROWS = {"before": 4, "after": 4, "added": 1, "removed": 1, "changed": 2}
@@ -81,3 +84,20 @@ def test_what_no_command_wrote_is_named(written: bytes, said: str) -> None:
 
     assert str(caught.value).startswith(f"revisions.json: {said}")
     assert str(caught.value).endswith("it is written by `ratchet accept-revision`; restore it from main")
+
+
+@pytest.mark.parametrize(
+    ("base", "words"), [(None, "\nname the branch that the change goes to: --base origin/main"), ("origin/trunk", "")]
+)
+def test_rows_are_not_compared_with_a_base_that_nobody_knows(base: str | None, words: str, tmp_path: Path) -> None:
+    """Such as origin's default branch after `git init`: its own lock, instead, would have nothing to take in."""
+    author = ["-c", "user.name=Ada", "-c", "user.email=ada@example.invalid", "-c", "commit.gpgsign=false"]
+    (tmp_path / "dvc.lock").write_text("stages: {}")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "A draft"]):
+        subprocess.run(["git", *author, *command], cwd=tmp_path, check=True)
+
+    with pytest.raises(RatchetError) as caught:
+        revisions.accept(Problem("toy_coins"), ["2013-01"], str, tmp_path, base)  # type: ignore[arg-type]
+
+    said = f"{base or 'origin/HEAD'}: git knows no such commit here, or it shares no history with HEAD"
+    assert str(caught.value) == said + words

@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from coins.model.features import features
 from ratchet.rows import RowFeatures, columns
+from toy_coins.model.features import features
 
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))
 ROW = st.fixed_dictionaries(

@@ -42,7 +42,14 @@ def test_the_problem_and_documents_have_tests_of_their_own(paths: list[str], tes
     "path",
     [
         *("src/ratchet/gate.py", "rehearsal/desk.py", "pipelines/train.py", "deploy/Dockerfile", ".github/CODEOWNERS"),
-        *("uv.lock", "pyproject.toml", "dvc.yaml", "Makefile", "tests/test_gate.py", "tests/problems/coins/source.py"),
+        *(
+            "uv.lock",
+            "pyproject.toml",
+            "dvc.yaml",
+            "Makefile",
+            "tests/test_gate.py",
+            "tests/problems/toy_coins/source.py",
+        ),
         *("src/mine/model.py", "src/flights", "src/flights.py", "tests/flights_2/a.py", "new.txt", "params.yaml.orig"),
         *("docs.md", "src/README.md", "sitecustomize.py", "src/flights2/a.py", "model/dvc.lock"),
     ],
@@ -53,6 +60,13 @@ def test_any_other_file_is_tested_by_everything(path: str) -> None:
 
     assert found == EVERYTHING
     assert found.skips == ()
+
+
+def test_a_proposal_of_another_problem_is_tested_by_both() -> None:
+    """The one that is left, and the one that is taken up; where one is not known, by the other."""
+    assert scope.of(["params.yaml"], "flights", "other").tests == (OWN, "tests/flights", "tests/other")
+    assert scope.of(["params.yaml"], None, "other").tests == (OWN, "tests/other")
+    assert scope.of(["params.yaml"], None, None).tests == (OWN,)
 
 
 def test_where_the_problem_is_not_known_its_files_are_tested_by_everything() -> None:
@@ -140,6 +154,24 @@ class TestProposed:
     def test_the_problem_is_the_bases(self, clone: Clone) -> None:
         """Who renames it cannot thereby say that the framework is theirs."""
         clone.commit({"params.yaml": "problem: other\n", "src/other/model.py": "", "tests/other/test_it.py": ""})
+
+        assert scope.proposed("main", clone.root) == EVERYTHING
+
+    def test_a_problem_that_is_there_already_is_tested_when_it_is_taken_up(self, clone: Clone) -> None:
+        """The proposal is one line of params.yaml, and trains another package."""
+        clone.git("checkout", "--quiet", "main")
+        clone.commit({"src/other/model.py": "", "tests/other/test_it.py": ""})
+        clone.git("checkout", "--quiet", "-B", "proposal")
+        clone.commit({"params.yaml": "problem: other\n"})
+
+        assert scope.proposed("main", clone.root).tests == (OWN, "tests/flights", "tests/other")
+
+    def test_a_folder_of_the_frameworks_tests_is_no_problems(self, clone: Clone) -> None:
+        """Whatever params.yaml calls itself."""
+        clone.git("checkout", "--quiet", "main")
+        clone.commit({"params.yaml": "problem: drift\n"})
+        clone.git("checkout", "--quiet", "-B", "proposal")
+        clone.commit({"tests/drift/test_drift.py": ""})
 
         assert scope.proposed("main", clone.root) == EVERYTHING
 

@@ -13,7 +13,7 @@ import yaml
 
 import edited
 from guard import Guard, OwnFileError
-from ratchet import params
+from ratchet import folders, params
 from rehearsal import project
 from rehearsal.project import PARAMS
 
@@ -63,6 +63,30 @@ def test_the_frozen_copies_are_what_the_template_comes_with() -> None:
     assert {name: (ROOT / name).read_bytes() for name in frozen} == frozen
     problem = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/flights").rglob("*") if path.suffix != ".pyc"}
     assert {name for name in problem if (ROOT / name).is_file()} == set(frozen) - {"params.yaml"}
+
+
+@pytest.mark.skipif("RATCHET_TEMPLATE" not in os.environ, reason="who has the template may have other tests, too")
+def test_no_problem_may_be_called_as_a_folder_of_our_tests() -> None:
+    """Else a change of what is in it would be tested by nothing, and could read the repository's own files."""
+    found = {path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/**/*.*")}
+
+    assert found - {"__pycache__", "flights"} == folders.RESERVED
+
+
+@pytest.mark.parametrize("name", ["delays", "mine"])
+def test_a_copy_of_a_problem_of_the_tests_is_tested_where_it_stands(name: str, tmp_path: Path) -> None:
+    """As docs/data.md advises, without an edit: what is imported is the copy in `src/`."""
+    project.template(tmp_path, ("tests/rehearsal/",))
+    shutil.copytree(ROOT / "tests/problems/toy_delays", tmp_path / "src" / name)
+    (tmp_path / "tests" / name).mkdir()
+    text = f"from {name}.model import estimator, features\ndef test_it():\n    print(features.__file__)\n"
+    (tmp_path / "tests" / name / "test_it.py").write_text(f"{text}    print(estimator.features.__code__.co_filename)\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-rP", "-p", "no:cacheprovider", f"tests/{name}"]
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+
+    assert done.stdout.count(f"{tmp_path}/src/{name}/model/features.py\n") == 2, done.stdout + done.stderr
 
 
 def test_the_copy_for_edited_parameters_changes_every_value(tmp_path: Path) -> None:

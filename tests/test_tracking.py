@@ -56,10 +56,10 @@ def throws(count: int = 200) -> pd.DataFrame:
 def write_bundle(folder: Path, scratch: Path, seed: int = 0) -> None:
     frame = throws()
     (scratch / "requirements.txt").write_text("numpy==2.4.6 \\\n    --hash=sha256:00\n", encoding="utf-8")
-    pipeline = Problem("coins").estimator({"kind": "forest"}, seed).fit(frame.drop(columns="head"), frame["head"])
+    pipeline = Problem("toy_coins").estimator({"kind": "forest"}, seed).fit(frame.drop(columns="head"), frame["head"])
     origin = export.Origin({"2013-01": "a" * 64}, {"model": {"kind": "forest"}}, 0.25)
     with files.directory(folder) as new:
-        export.build(Problem("coins"), pipeline, origin, {"treelite": scratch / "requirements.txt"}, new)
+        export.build(Problem("toy_coins"), pipeline, origin, {"treelite": scratch / "requirements.txt"}, new)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.write_json(root / "evaluation/metrics.json", metrics)
     files.write_json(root / "evaluation/evaluation.json", {"metrics": []})
     files.write_text(root / "card/MODEL_CARD.md", "# Coins\n")
-    given = PARAMS.read_text(encoding="utf-8").replace("problem: flights", "problem: coins")
+    given = PARAMS.read_text(encoding="utf-8").replace("problem: flights", "problem: toy_coins")
     files.write_text(root / "params.yaml", given)
     files.write_text(root / "dvc.yaml", PIPELINE)
     return root
@@ -125,7 +125,7 @@ def test_a_run_holds_what_the_outputs_say(root: Path) -> None:
     assert run.data.tags["ratchet.model_digest"] == bundle.digest(root / "bundle")
     assert len(run.data.tags["ratchet.lock_digest"]) == 64
     inputs = {(i.dataset.name, i.dataset.digest, i.tags[0].value) for i in run.inputs.dataset_inputs}
-    assert inputs == {("coins 2013-01", "a" * 36, "training"), ("coins 2013-02", "b" * 36, "testing")}
+    assert inputs == {("toy_coins 2013-01", "a" * 36, "training"), ("toy_coins 2013-02", "b" * 36, "testing")}
     assert json.loads(run.inputs.dataset_inputs[0].dataset.profile)["rows"] == 200
     assert len(run.outputs.model_outputs) == 1
     artifacts = {item.path for item in client(root).list_artifacts(recorded.run_id)}
@@ -221,7 +221,9 @@ def test_an_unknown_digest_cannot_be_promoted(root: Path) -> None:
     """The error says where to look for those that can."""
     record(root)
 
-    with pytest.raises(RatchetError, match=r"no versions of coins have a model digest that begins with 0000\n`ratchet"):
+    with pytest.raises(
+        RatchetError, match=r"no versions of toy_coins have a model digest that begins with 0000\n`ratchet"
+    ):
         tracking.promote("0000", root)
 
 
@@ -234,7 +236,7 @@ def test_the_registered_model_loads_in_a_fresh_process_with_its_own_code(root: P
     environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking.tracking_uri(root), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, "models:/coins@challenger", str(root.parent / "rows.parquet")],
+        [sys.executable, "-c", LOAD, "models:/toy_coins@challenger", str(root.parent / "rows.parquet")],
         cwd=root.parent,
         env=environment,
         check=True,

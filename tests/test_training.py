@@ -63,7 +63,7 @@ import test_training as here
 from ratchet import persistence, training
 from ratchet.problem import Problem
 
-trained = training.train(Problem("waves", Path(sys.argv[1])), here.parameters(), here.rows())
+trained = training.train(Problem("toy_waves", Path(sys.argv[1])), here.parameters(), here.rows())
 for name, value in (("pipeline", trained.pipeline), ("baselines", dict(trained.baselines))):
     persistence.dump(value, Path(sys.argv[3], name))
     print(hashlib.sha256(Path(sys.argv[3], name).read_bytes()).hexdigest())
@@ -97,9 +97,9 @@ def parameters(**train: float) -> params.Params:
 
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two tiny problems: `waves` is binary, `tides` is a regression."""
+    """Two tiny problems: `toy_waves` is binary, `toy_tides` is a regression."""
     folder = tmp_path_factory.mktemp("problems")
-    for name, task, model in (("waves", "binary", BINARY), ("tides", "regression", REGRESSION)):
+    for name, task, model in (("toy_waves", "binary", BINARY), ("toy_tides", "regression", REGRESSION)):
         written(folder, name, data__schema=SCHEMA.format(task=task), model__estimator=model)
     return folder
 
@@ -175,7 +175,7 @@ def test_a_binary_training_leaves_threshold_folds_and_baselines(problems: Path) 
     frame = rows()
     frame.loc[::20, "y"] = np.nan
 
-    trained = training.train(Problem("waves"), parameters(), frame)
+    trained = training.train(Problem("toy_waves"), parameters(), frame)
 
     told = trained.training_json
     assert (told["rows"], told["cost_ratio"], len(told["folds"])) == (684, 2.0, 3)
@@ -191,7 +191,7 @@ def test_a_binary_training_leaves_threshold_folds_and_baselines(problems: Path) 
 
 def test_the_figures_of_a_fold_are_those_of_scikit_learn(problems: Path) -> None:
     """The last fold, made again by hand."""
-    frame, problem = rows(), Problem("waves")
+    frame, problem = rows(), Problem("toy_waves")
     before = frame["month"].eq(1) | frame["day"].le(3)
     x = frame.drop(columns="y")
     model = problem.estimator({"learning_rate": 0.1}, 0).fit(x[before], frame["y"][before].astype(int))
@@ -206,7 +206,7 @@ def test_a_regression_has_no_threshold(problems: Path) -> None:
     """The same contract: no threshold, no cost, the figures of its own task."""
     frame = rows().assign(y=lambda f: 3 * f["a"] - f["b"])
 
-    trained = training.train(Problem("tides"), parameters(), frame)
+    trained = training.train(Problem("toy_tides"), parameters(), frame)
 
     told = trained.training_json
     assert (told["threshold"], told["cost_ratio"]) == (None, None)
@@ -218,19 +218,19 @@ def test_a_regression_has_no_threshold(problems: Path) -> None:
 def test_labels_of_one_class_are_refused(problems: Path) -> None:
     """A model that has seen one class is none; the error says so before anything is written."""
     with pytest.raises(RatchetError, match=r"fold 1 of 3: all 180 labels \(y\) are 1; a model needs both classes"):
-        training.train(Problem("waves"), parameters(), rows().assign(y=1.0))
+        training.train(Problem("toy_waves"), parameters(), rows().assign(y=1.0))
 
 
 def test_rows_without_labels_are_refused(problems: Path) -> None:
     """Nothing to train on is named as that."""
     with pytest.raises(RatchetError, match=r"none of the 720 training rows has a label \(y\)"):
-        training.train(Problem("waves"), parameters(), rows().assign(y=np.nan))
+        training.train(Problem("toy_waves"), parameters(), rows().assign(y=np.nan))
 
 
 def test_more_folds_than_days_are_refused(problems: Path) -> None:
     """The error names the parameter to change."""
     with pytest.raises(RatchetError, match=r"12 folds need at least 13 clusters; .* have 12\nlower train\.folds"):
-        training.train(Problem("waves"), parameters(folds=12), rows())
+        training.train(Problem("toy_waves"), parameters(folds=12), rows())
 
 
 def test_an_unknown_parameter_of_the_model_is_refused(problems: Path) -> None:
@@ -238,7 +238,7 @@ def test_an_unknown_parameter_of_the_model_is_refused(problems: Path) -> None:
     wrong = parameters().model_copy(update={"model": {"learning_rat": 0.1}})
 
     with pytest.raises(RatchetError, match="unknown parameter learning_rat"):
-        training.train(Problem("waves"), wrong, rows())
+        training.train(Problem("toy_waves"), wrong, rows())
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(problems: Path, tmp_path: Path) -> None:
@@ -258,6 +258,6 @@ def test_rows_are_left_as_they_were(problems: Path) -> None:
     frame = rows()
     before = hashlib.sha256(frame.to_csv().encode()).hexdigest()
 
-    training.train(Problem("waves"), parameters(), frame)
+    training.train(Problem("toy_waves"), parameters(), frame)
 
     assert hashlib.sha256(frame.to_csv().encode()).hexdigest() == before

@@ -61,7 +61,7 @@ def kill(line):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-tune.run(Problem("ridges", Path(sys.argv[1])), here.parameters(), here.rows(), 5, 1, Path(sys.argv[3]), kill)
+tune.run(Problem("toy_ridges", Path(sys.argv[1])), here.parameters(), here.rows(), 5, 1, Path(sys.argv[3]), kill)
 """
 
 
@@ -80,16 +80,16 @@ def parameters(**model: object) -> params.Params:
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny regression problem named `ridges`."""
+    """The folder of a tiny regression problem named `toy_ridges`."""
     folder = tmp_path_factory.mktemp("packages")
-    written(folder, "ridges", data__schema=SCHEMA, model__estimator=MODEL)
+    written(folder, "toy_ridges", data__schema=SCHEMA, model__estimator=MODEL)
     return folder
 
 
 @pytest.fixture
 def problem(packages: Path) -> Problem:
     """That problem."""
-    return Problem("ridges", packages)
+    return Problem("toy_ridges", packages)
 
 
 def search(

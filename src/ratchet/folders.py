@@ -31,6 +31,10 @@ DATA, MODEL, EXPECTATIONS, CARD = "data", "model", "expectations", "card.yaml"
 FOLDERS = (DATA, MODEL, EXPECTATIONS)
 SRC = Path("src")
 LOOP = "ratchet"
+RESERVED = frozenset(
+    ("backtest", "deploy", "drift", "fixtures", "operate", "problems", "rehearsal", "retraining", "selftest", "serving")
+)
+"""Folders of the framework's own tests. What is in `tests/<problem>` passes for the problem's."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     DATA: Rule(frozenset({DATA}), frozenset({"errors", "files"})),
-    # What the bundle's wheel carries, see `ratchet.export.RUNTIME`.
-    MODEL: Rule(frozenset({MODEL}), frozenset({"bundle", "errors", "files", "persistence", "processor", "rows"})),
+    # What the bundle's wheel carries, see `ratchet.export.RUNTIME`, and training depends on.
+    MODEL: Rule(frozenset({MODEL}), frozenset({"errors", "files", "persistence", "processor", "rows"})),
     EXPECTATIONS: Rule(frozenset({DATA, EXPECTATIONS}), frozenset({"backtest.shifts", "errors", "problem"})),
 }
 
@@ -86,6 +90,9 @@ def find(name: str, src: Path = SRC) -> Path:
     """
     for finder in sys.meta_path:
         if isinstance(finder, Finder) and finder.folder.name == name:
+            meant = src.resolve() / name
+            if meant.is_dir() and meant != finder.folder:
+                raise RatchetError(f"the package {name!r} is that of {finder.folder} already, and cannot be {meant}")
             return finder.folder
     folder = check(name, src.resolve())
     places = [str(folder)] if name not in sys.modules else list(getattr(sys.modules[name], "__path__", []))
@@ -116,6 +123,7 @@ def check(name: str, src: Path) -> Path:
         missing.append(CARD)
     if missing:
         raise RatchetError(f"src/{name}/ lacks {_listed(missing)}; it holds {_contents()}")
+    _check_seen(folder)
     for path in sorted(folder.rglob("*.py")):
         inside = path.relative_to(folder)
         if inside.parts[0] not in FOLDERS:
@@ -129,14 +137,31 @@ def check(name: str, src: Path) -> Path:
 
 
 def _check_name(name: str) -> None:
-    if not name.isidentifier() or iskeyword(name):
+    if not name.isidentifier() or iskeyword(name) or name.startswith("__"):
         raise RatchetError(f"params.yaml: problem: {name!r} is no name of a Python package")
     taken = f"params.yaml: problem: {name!r} is the name of {{}}; give src/{name}/ another"
-    if name in sys.stdlib_module_names:
+    if name in {*sys.stdlib_module_names, "test"}:
         raise RatchetError(taken.format("a module of Python itself"))
+    if name in RESERVED:
+        raise RatchetError(taken.format("a folder of the framework's tests"))
     installed = [sysconfig.get_path(place) for place in ("purelib", "platlib")]
     if name == LOOP or PathFinder.find_spec(name, installed) is not None:
         raise RatchetError(taken.format("an installed package"))
+
+
+def _check_seen(folder: Path) -> None:
+    """Refuse what Python would import and DVC does not look at: links, and what a .dvcignore leaves out."""
+    for path in (folder, *sorted(folder.rglob("*"))):
+        is_cached = "__pycache__" in path.relative_to(folder).parts
+        if (
+            path.is_symlink()
+            or path.name == ".dvcignore"
+            or (path.suffix, is_cached) in ((".py", True), (".pyc", False))
+        ):
+            raise RatchetError(
+                f"src/{path.relative_to(folder.parent)} hides code from DVC, so no stage would depend on it\n"
+                f"put modules, as files and not as links, into {_listed(FOLDERS)}"
+            )
 
 
 def _check_imports(folder: Path, inside: Path) -> None:

@@ -216,14 +216,12 @@ def _refusal(problem: Problem, batch: Batch, stages: lock.Stages, root: Path) ->
 
 def _locked(root: Path, base: str | None) -> lock.Stages:
     """The lock that a run of the proposal starts from: that of the commit where it left its base."""
-    for name in [base] if base else ["origin/HEAD", "HEAD"]:
-        fork = _git(root, "merge-base", "HEAD", name)
-        if fork is None and base:
-            raise RatchetError(f"{base}: git knows no such commit here, or it shares no history with HEAD")
-        text = fork and _git(root, "show", f"{fork.strip()}:{LOCK}")
-        if text:
-            return lock.parse(text)
-    return lock.read(root / LOCK)
+    name = base or "origin/HEAD"
+    fork = _git(root, "merge-base", "HEAD", name)
+    if fork is None:
+        hint = "" if base else "\nname the branch that the change goes to: --base origin/main"
+        raise RatchetError(f"{name}: git knows no such commit here, or it shares no history with HEAD{hint}")
+    return lock.parse(_git(root, "show", f"{fork.strip()}:{LOCK}") or "")
 
 
 def _git(root: Path, *arguments: str) -> str | None:

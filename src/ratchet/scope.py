@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet import yaml12
+from ratchet import folders, yaml12
 from ratchet.errors import RatchetError
 
 PARAMS = "params.yaml"
@@ -43,19 +43,21 @@ class Scope:
         return () if self.framework else ("rehearsal",)
 
 
-def of(paths: Iterable[str] | None, problem: str | None) -> Scope:
+def of(paths: Iterable[str] | None, problem: str | None, proposed: str | None = None) -> Scope:
     """What a change of these files is tested by.
 
     Args:
         paths: From the root of the repository; None when nobody knows, and everything may have changed.
         problem: The package in `src/` that holds the problem on the base; None when nobody knows.
+        proposed: The one that the change would have instead.
     """
     if paths is None:
         return Scope(framework=True, tests=ALL)
     touched = {_owner(path, problem) for path in paths}
     if "framework" in touched:
         return Scope(framework=True, tests=ALL)
-    of_problem = (f"tests/{problem}",) if "problem" in touched else ()
+    problems = dict.fromkeys(name for name in (problem, proposed) if name)
+    of_problem = tuple(f"tests/{name}" for name in problems) if "problem" in touched else ()
     return Scope(framework=False, tests=OWN + of_problem + (DOCUMENTS if "document" in touched else ()))
 
 
@@ -91,7 +93,7 @@ def proposed(base: str, root: Path) -> Scope:
     # A file that was renamed was removed from one place, which may be another's.
     listed = _git(root, "diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD", "--")
     paths = None if listed is None else listed.split("\0")[:-1]
-    found = of(paths, _problem(_git(root, "show", f"{base}:{PARAMS}")))
+    found = of(paths, *(_problem(_git(root, "show", f"{commit}:{PARAMS}")) for commit in (base, "HEAD")))
     return Scope(found.framework, tuple(name for name in found.tests if name in ALL or (root / name).exists()))
 
 
@@ -100,7 +102,8 @@ def _problem(text: str | None) -> str | None:
         name = yaml12.read_as_dvc((text or "").encode(), PARAMS)["problem"]
     except (RatchetError, TypeError, KeyError):
         return None
-    return name if isinstance(name, str) and name.isidentifier() and name not in {"ratchet", "rehearsal"} else None
+    is_problems = isinstance(name, str) and name.isidentifier() and name not in {folders.LOOP, *folders.RESERVED}
+    return name if is_problems else None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

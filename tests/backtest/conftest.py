@@ -20,13 +20,13 @@ OPTIONS = DriftOptions(resamples=200)
 def pots() -> Params:
     """The parameters of the template, for pots: their days are as many as ours, their slices small."""
     found = params.load(PARAMS)
-    return found.model_copy(update={"problem": "pots", "model": {"C": 1.0}})
+    return found.model_copy(update={"problem": "toy_pots", "model": {"C": 1.0}})
 
 
 @pytest.fixture(scope="session")
 def grid(pots: Params, tmp_path_factory: pytest.TempPathFactory) -> Grid:
     """Every model of the year, with growing and with rolling windows."""
-    found = Grid(Problem("pots"), pots, tmp_path_factory.mktemp("backtest"))
+    found = Grid(Problem("toy_pots"), pots, tmp_path_factory.mktemp("backtest"))
     found.gather(PERIODS)
     found.compute([wish for window in (0, 3) for wish in Plan(PERIODS, window).wishes])
     return found

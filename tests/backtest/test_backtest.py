@@ -28,7 +28,7 @@ def found(pots: Params, tmp_path_factory: pytest.TempPathFactory) -> Backtest:
     """A year of pots on joblib."""
     said: list[str] = []
     means = run.Means("joblib", 1, tmp_path_factory.mktemp("joblib"))
-    played = run.run(Problem("pots"), pots, PERIODS, 1, means, said.append)
+    played = run.run(Problem("toy_pots"), pots, PERIODS, 1, means, said.append)
     assert said == [
         "18 models of the year, 18 of them new",
         "models of stationary and of shifted years, 15 of them new",
@@ -49,7 +49,7 @@ def test_two_processes_of_any_engine_find_the_same(
     if engine == "dask":
         pytest.importorskip("distributed")
 
-    again = run.run(Problem("pots"), pots, PERIODS, 0, run.Means(engine, 2, tmp_path), lambda _: None)
+    again = run.run(Problem("toy_pots"), pots, PERIODS, 0, run.Means(engine, 2, tmp_path), lambda _: None)
 
     assert untimed(again) == untimed(found)
 
@@ -104,7 +104,7 @@ def test_the_verb_prints_its_tables(pots: Params, tmp_path: Path, monkeypatch: p
 
     monkeypatch.chdir(tmp_path)
     told = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    told |= {"problem": "pots", "model": {"C": 1.0}}
+    told |= {"problem": "toy_pots", "model": {"C": 1.0}}
     Path("params.yaml").write_text(yaml.safe_dump(told), encoding="utf-8")
 
     done = CliRunner().invoke(backtest, [*PERIODS[:6], "--jobs", "1", "--replays", "0", "--out", "out"])

@@ -23,7 +23,7 @@ WISHES = Plan(PERIODS).wishes
 @pytest.fixture
 def small(pots: Params, tmp_path: Path) -> Grid:
     """Five months, not yet computed."""
-    found = Grid(Problem("pots"), pots, tmp_path)
+    found = Grid(Problem("toy_pots"), pots, tmp_path)
     found.gather(PERIODS)
     return found
 
@@ -130,4 +130,4 @@ def test_a_model_that_was_never_computed_is_named(small: Grid) -> None:
 def test_a_period_that_cannot_be_ingested_stops_the_backtest(small: Grid) -> None:
     """In the words of the source."""
     with pytest.raises(RatchetError, match="there are no throws of '2014-01'"):
-        Grid(Problem("coins"), small.params, small.folder).gather(["2013-12", "2014-01"])
+        Grid(Problem("toy_coins"), small.params, small.folder).gather(["2013-12", "2014-01"])

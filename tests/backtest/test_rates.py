@@ -157,8 +157,13 @@ def test_a_problem_without_shifts_has_a_stationary_year_alone() -> None:
     """The module is optional."""
     from ratchet.problem import Problem
 
-    assert rates.worlds(shifts.of(Problem("coins"))) == [World()]
-    assert [world.shift for world in rates.worlds(shifts.of(Problem("pots")))] == ["", "turned", "no blue", "hotter"]
+    assert rates.worlds(shifts.of(Problem("toy_coins"))) == [World()]
+    assert [world.shift for world in rates.worlds(shifts.of(Problem("toy_pots")))] == [
+        "",
+        "turned",
+        "no blue",
+        "hotter",
+    ]
 
 
 def test_rates_are_counted() -> None:

@@ -11,7 +11,7 @@ from ratchet import drift
 from ratchet.drift import DriftOptions, Judged
 from ratchet.problem import Problem
 
-COINS, DELAYS = Problem("coins"), Problem("delays")
+COINS, DELAYS = Problem("toy_coins"), Problem("toy_delays")
 OPTIONS = DriftOptions(resamples=200)
 
 

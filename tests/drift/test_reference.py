@@ -20,7 +20,7 @@ def parts(frame: pd.DataFrame, count: int) -> list[pd.DataFrame]:
 
 def test_inputs_are_what_a_row_is_scored_with_but_for_the_time():
     """Not the label, not what metadata call no input, not the cluster, which always moves."""
-    found = reference.inputs(Problem("departures"))
+    found = reference.inputs(Problem("toy_departures"))
 
     assert len(found) == 19
     assert not {"late", "weather_time", "year", "month", "day"} & set(found)

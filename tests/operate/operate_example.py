@@ -179,9 +179,9 @@ def until(reached: Callable[[], bool], seconds: float = 40) -> float:
 @contextmanager
 def running(folder: Path) -> Iterator[World]:
     """Blue, released 50 days ago, and green, with a prediction log; each answers half, and people ask."""
-    build(folder / "coins", ["2013-01", "2013-02"])
-    opened = bundle.load(folder / "coins" / "bundle")
-    holdout = files.read_parquet(folder / "coins" / data.PERIODS / "2013-02" / "rows.parquet")
+    build(folder / "toy_coins", ["2013-01", "2013-02"])
+    opened = bundle.load(folder / "toy_coins" / "bundle")
+    holdout = files.read_parquet(folder / "toy_coins" / data.PERIODS / "2013-02" / "rows.parquet")
     asked = opened.score(holdout).argsort()[:250]  # a rare event, as most are: there is room for twice as many
     rows = bundle.plain_rows(holdout.iloc[asked][list(opened.schema["properties"])])
     scores = opened.score_rows(rows)
@@ -189,9 +189,9 @@ def running(folder: Path) -> Iterator[World]:
         "score_mean": float(scores.mean()),
         "decision_share": float((scores >= opened.manifest["threshold"]).mean()),
     }
-    files.write_json(folder / "coins" / "reference.json", shares | {"rows": len(rows)})
-    shutil.copytree(ROOT / "tests" / "problems" / "coins", folder / "code" / "coins")
-    files.write_text(folder / "code" / "coins" / "model" / "features.py", FAULTY)
+    files.write_json(folder / "toy_coins" / "reference.json", shares | {"rows": len(rows)})
+    shutil.copytree(ROOT / "tests" / "problems" / "toy_coins", folder / "code" / "toy_coins")
+    files.write_text(folder / "code" / "toy_coins" / "model" / "features.py", FAULTY)
     predictions = folder / "predictions"
     predictions.mkdir()
     settings = {

@@ -28,7 +28,7 @@ class Coins(Problem):
     """The coins; of the months after March the source has only what is given."""
 
     def __init__(self, **months: pd.DataFrame) -> None:
-        super().__init__("coins")
+        super().__init__("toy_coins")
         self._months = {name.removeprefix("m").replace("_", "-"): frame for name, frame in months.items()}
 
     def fetch(self, period: str) -> pd.DataFrame:
@@ -42,7 +42,7 @@ class Coins(Problem):
 
 def throws(period: str, **columns: Any) -> pd.DataFrame:
     """What the source of the coins has, with other columns."""
-    return Problem("coins").fetch(period).assign(**columns)
+    return Problem("toy_coins").fetch(period).assign(**columns)
 
 
 def scores(frame: pd.DataFrame) -> np.ndarray:

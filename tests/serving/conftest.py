@@ -10,13 +10,13 @@ from service_example import Running, build, serving
 @pytest.fixture(scope="session")
 def flights_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A binary task, trees."""
-    return build("departures", tmp_path_factory.mktemp("flights") / "bundle")
+    return build("toy_departures", tmp_path_factory.mktemp("flights") / "bundle")
 
 
 @pytest.fixture(scope="session")
 def delays_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A regression that is no ensemble of trees."""
-    return build("delays", tmp_path_factory.mktemp("delays") / "bundle")
+    return build("toy_delays", tmp_path_factory.mktemp("delays") / "bundle")
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 JSON = {"content-type": "application/json"}
 TLS = ssl.create_default_context()  # not used, but httpx makes one for every call that brings none, in 20 ms
 PARAMS: dict[str, dict[str, Any]] = {
-    "departures": {
+    "toy_departures": {
         "learning_rate": 0.1,
         "max_iter": 20,
         "max_leaf_nodes": 8,
@@ -34,9 +34,9 @@ PARAMS: dict[str, dict[str, Any]] = {
         "l2_regularization": 1.0,
         "max_features": 0.5,
     },
-    "delays": {"alpha": 1.0},
+    "toy_delays": {"alpha": 1.0},
 }
-PERIOD = {"departures": "2013-01", "delays": "2021-01"}
+PERIOD = {"toy_departures": "2013-01", "toy_delays": "2021-01"}
 # One flight, as anybody may write it down; fields that may be null are left out.
 FLIGHT = {
     "year": 2013,
@@ -60,7 +60,7 @@ def rows(name: str, count: int) -> pd.DataFrame:
 
 
 def build(name: str, folder: Path) -> Path:
-    """The bundle of a small model of a problem; `departures` are trees, `delays` are not."""
+    """The bundle of a small model of a problem; `toy_departures` are trees, `toy_delays` are not."""
     problem = Problem(name)
     frame = rows(name, 3000)
     columns = [str(column) for column in problem.schema.columns if column != problem.target]

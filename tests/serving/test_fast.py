@@ -18,7 +18,7 @@ def test_rows_score_as_before(flights_bundle: Path) -> None:
     """One by one, in a batch, and one again: the buffers of the short way leave nothing behind."""
     slow, quick = bundle.load(flights_bundle), bundle.load(flights_bundle)
     assert fast.quicken(quick)
-    rows = plain("departures", 300, flights_bundle)
+    rows = plain("toy_departures", 300, flights_bundle)
     assert [quick.score_row(row) for row in rows] == [slow.score_row(row) for row in rows]
     assert quick.score_rows(rows).tolist() == slow.score_rows(rows).tolist()
     assert quick.score_row(FLIGHT) == slow.score_row(FLIGHT)

@@ -27,7 +27,7 @@ def test_a_row_is_answered_with_its_judged_score(service: Running, flights_bundl
     """Every row of a month's start scores over HTTP as through the bundle, to the last bit."""
     opened = bundle.load(flights_bundle)
     with httpx.Client(base_url=service.url, headers=JSON) as client:
-        for row in plain("departures", 200, flights_bundle):
+        for row in plain("toy_departures", 200, flights_bundle):
             answer = client.post("/predict", content=json.dumps(row)).json()
             assert answer["score"] == opened.score_row(row)
             assert answer["decision"] == (answer["score"] >= 0.25)
@@ -77,7 +77,7 @@ def _opened(folder: Path, kept: dict[Path, bundle.Bundle] = {}) -> bundle.Bundle
 
 def test_a_batch_answers_each_of_its_rows(service: Running, flights_bundle: Path) -> None:
     """A thousand rows, in order, each with an id of its own."""
-    rows = plain("departures", 1000, flights_bundle)
+    rows = plain("toy_departures", 1000, flights_bundle)
     answer = service.post("/predict_batch", {"rows": rows}, **{"X-Request-Id": "night-7"}).json()
     assert [item["score"] for item in answer["predictions"]] == bundle.load(flights_bundle).score_rows(rows).tolist()
     assert [answer["predictions"][i]["id"] for i in (0, 999)] == ["night-7-0", "night-7-999"]
@@ -97,7 +97,7 @@ def test_info_says_what_is_served(service: Running, flights_bundle: Path) -> Non
     info = service.get("/info").json()
     assert info == {
         "model": bundle.digest(flights_bundle),
-        "problem": "departures",
+        "problem": "toy_departures",
         "task": "binary",
         "threshold": 0.25,
         "release": None,
@@ -146,7 +146,7 @@ def test_metrics_are_one_exposition_that_holds_what_is_promised(service: Running
     families = list(text_string_to_metric_families(service.get("/metrics").text))
     assert len({family.name for family in families}) == len(families)
     (info,) = (family for family in families if family.name == "ratchet_model_info")
-    assert info.samples[0].labels["problem"] == "departures"
+    assert info.samples[0].labels["problem"] == "toy_departures"
 
 
 def test_unknown_paths_are_counted_as_one(service: Running) -> None:
@@ -256,7 +256,7 @@ def test_memory_does_not_grow_with_requests(service: Running) -> None:
 def test_a_regression_without_trees_is_served_as_well(delays_bundle: Path, tmp_path: Path) -> None:
     """Through scikit-learn: a score, no decision; and the token that its callers must bring."""
     opened = bundle.load(delays_bundle)
-    rows = plain("delays", 5, delays_bundle)
+    rows = plain("toy_delays", 5, delays_bundle)
     (tmp_path / "token").write_text("s3cret\n")
     with serving(delays_bundle, tmp_path, RATCHET_TOKEN_FILE=str(tmp_path / "token")) as service:
         bearer = {"authorization": "Bearer s3cret"}
@@ -298,7 +298,7 @@ def test_several_workers_report_as_one_and_log_what_they_answer(flights_bundle: 
             assert metrics["ratchet_decision_reference_share"] == 0.5
             assert metrics["ratchet_model_released_timestamp_seconds"] == 1_700_000_000
             digest = bundle.digest(flights_bundle)
-            labels = f'commit="c0ffee",model="{digest}",problem="departures",release="model-v7"'
+            labels = f'commit="c0ffee",model="{digest}",problem="toy_departures",release="model-v7"'
             assert metrics[f"ratchet_model_info{{{labels}}}"] == 1
             url = "https://github.com/ada/flights/blob/records/verdicts/12/a.json"
             assert service.get("/info").json()["verdict_url"] == url

@@ -12,9 +12,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from delays.model.features import CATEGORIES, NUMBERS, features
 from ratchet.errors import RatchetError
 from ratchet.rows import RowFeatures
+
+from .features import CATEGORIES, NUMBERS, features
 
 
 def estimator(params: Mapping[str, Any], seed: int) -> Pipeline:

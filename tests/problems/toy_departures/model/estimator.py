@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from departures.model.features import CATEGORIES, NUMBERS, features
+from toy_departures.model.features import CATEGORIES, NUMBERS, features
 from ratchet.errors import RatchetError
 from ratchet.rows import RowFeatures
 

@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from coins.model.features import features
 from ratchet.rows import RowFeatures
+from toy_coins.model.features import features
 
 KINDS = {
     "hist": lambda seed: HistGradientBoostingClassifier(categorical_features=[1, 3], random_state=seed, max_iter=20),
