@@ -6,12 +6,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import report_example
 from evidence_example import code, evidence_of, lock_of, params_of, repository_of
 from forge_example import Desk
-from outputs_example import build
-from ratchet import bundle, ledger, lock, release
+from outputs_example import COINS, build
+from ratchet import bundle, folders, ledger, lock, release
 from ratchet.forge import Forge
 from ratchet.maintain import Deed
 from ratchet.release.candidate import Candidate
@@ -113,7 +114,9 @@ class Yard:
 
     def candidate(self) -> Candidate:
         """What the first job of release.yml does."""
-        return candidate(self.client, self.root, self.folder)
+        # One process imports one package of a name: that of tests/problems, of which the checkout has a copy.
+        with mock.patch.object(folders, "find", return_value=COINS.folder):
+            return candidate(self.client, self.root, self.folder)
 
     def publish(self, built: Built = NOT_BUILT) -> list[str]:
         """What its last job does."""

@@ -300,7 +300,7 @@ class TestMerge:
 
         assert told["cause"] == "the bundle holds code that is not in the repository"
         assert told["expected"] == "what main or the judged commit has under src/"
-        assert told["found"] == "toy_coins/model/features.py, and 1 more"
+        assert told["found"] == "ratchet/rows.py, and 1 more"
         assert told["where"] == f"artifact {verdict['artifact']['id']} of run {verdict['run']}, pull request 12"
 
     def test_code_that_main_has_changed_since_is_that_of_the_judged_commit(self, merged: Yard) -> None:
