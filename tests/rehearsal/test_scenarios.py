@@ -27,7 +27,7 @@ from scenario import (
     verdicts,
 )
 
-from ratchet import doctor
+from ratchet import cml, doctor
 from ratchet.forge import Forge as Client
 from rehearsal.desk import Desk
 
@@ -142,6 +142,27 @@ def test_a_change_of_words_is_found_out_to_change_nothing(desk: Desk) -> None:
     assert "nothing to release" in log(runs(desk, "release.yml")[-1])
     assert jobs(runs(desk, "release.yml")[-1])["image"] == "skipped"
     assert jobs(runs(desk, "release.yml")[-1])["publish"] == "skipped"
+
+
+def test_where_cml_cannot_be_fetched_the_same_comment_is_updated_and_says_so(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for it is skipped, the last step writes, and no gate minds; once it is there, the line is gone."""
+    number = desk.propose("Say hello", {"README.md": b"# Hello\n"}, "hello")
+    desk.wait()
+    with_it = told(desk, number)
+    monkeypatch.setenv("REHEARSAL_CML", str(tmp_path / "absent"))
+    assert desk.ask("POST", f"/actions/runs/{runs(desk, 'report.yml')[-1].id}/rerun").status_code == 201
+    desk.wait()
+
+    commented = [job for run in runs(desk, "verdict.yml") for job in run.jobs if job.name == "comment" and job.steps]
+    steps = [[step["conclusion"] for step in job.steps][-5:] for job in commented]
+    assert steps == [["success"] * 5, ["success", "skipped", "skipped", "skipped", "success"]]
+    assert "iterative/cml could not be fetched" in log(runs(desk, "verdict.yml")[-1])
+    assert cml.UNREACHED not in with_it
+    assert told(desk, number).replace(cml.UNREACHED, "").split() == with_it.split()
+    assert cml.UNREACHED in told(desk, number)
+    assert gates(desk, number) == GREEN
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ def double(target: Path) -> None:
     The original calls https of any host but github.com, and a forge speaks http: that line is changed in the copy.
     """
     folder = os.environ.get("REHEARSAL_CML", "")
+    if folder and not Path(folder).is_dir():
+        runtime.fail(f"{CML} could not be fetched: there is no {folder}")
     shutil.copytree(folder or Path(os.environ["REHEARSAL_ROOT"], "rehearsal", "runner", "actions", "cml"), target)
     if folder:
         driver = target / "src" / "drivers" / "github.js"
