@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ratchet.triggers import matches
 from rehearsal.forge import Event
 from rehearsal.runner.workflow import Workflow
 
@@ -68,31 +68,6 @@ def is_skipped(event: Event, message: str) -> bool:
 def is_too_long(chain: int) -> bool:
     """So many `workflow_run` have already followed one another that GitHub starts no further."""
     return chain >= _MAX_CHAIN
-
-
-def matches(patterns: Iterable[str], name: str) -> bool:
-    """GitHub's filter patterns: the last one that fits decides, those with `!` take back."""
-    found = False
-    for pattern in patterns:
-        if _compiled(pattern.removeprefix("!")).fullmatch(name):
-            found = not pattern.startswith("!")
-    return found
-
-
-@lru_cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """`*` stays within a path segment, `**` does not, `?` and `+` repeat what stands before, `[]` is a set."""
-    parts = re.findall(r"\*\*/?|\*|\?|\+|\[[^\]]*\]|\\.|.", pattern, re.DOTALL)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
-    return re.compile("".join(_one(part, known) for part in parts), re.DOTALL)
-
-
-def _one(part: str, known: Mapping[str, str]) -> str:
-    if part in known:
-        return known[part]
-    if part.startswith("[") and len(part) > 1:
-        return part
-    return re.escape(part[-1] if part.startswith("\\") else part)
 
 
 def _has_type(event: Event, filters: Mapping[str, Any]) -> bool:

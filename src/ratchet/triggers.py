@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ratchet import yaml12
 from ratchet.errors import RatchetError
 
-_TOKEN = re.compile(r"(\*\*|\*|\?|\+|\[[^]]*])")
-_KNOWN = {"**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
+_TOKEN = re.compile(r"\*\*/?|\*|\?|\+|\[[^]]*]|\\.|.", re.DOTALL)
+_KNOWN = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
 
 
 def hears(text: str, event: str, branch: str) -> bool:
@@ -46,22 +47,28 @@ def _texts(found: Any, where: str) -> list[str]:
     return texts
 
 
-def matches(patterns: Iterable[str], branch: str) -> bool:
-    """GitHub's patterns: `*` ends at a slash and `**` does not; the last one that fits decides, `!` takes back.
+def matches(patterns: Iterable[str], name: str) -> bool:
+    """GitHub's patterns of branches, tags and paths: the last one that fits decides, `!` takes back.
 
     Raises:
         RatchetError: One of them is none.
     """
     found = False
     for pattern in patterns:
-        if _expression(pattern.removeprefix("!")).fullmatch(branch):
+        if _expression(pattern.removeprefix("!")).fullmatch(name):
             found = not pattern.startswith("!")
     return found
 
 
+@lru_cache
 def _expression(pattern: str) -> re.Pattern[str]:
-    parts = _TOKEN.split(pattern)
+    """`*` ends at a slash and `**` does not, `?` and `+` repeat what stands before, `[]` is a set."""
     try:
-        return re.compile("".join(_KNOWN.get(part, part if _TOKEN.match(part) else re.escape(part)) for part in parts))
+        return re.compile("".join(map(_part, _TOKEN.findall(pattern))), re.DOTALL)
     except re.error as error:
         raise RatchetError(f"on: {pattern!r} is no pattern ({error})") from error
+
+
+def _part(token: str) -> str:
+    is_set = token.startswith("[") and len(token) > 1
+    return _KNOWN.get(token) or (token if is_set else re.escape(token[-1] if token.startswith("\\") else token))
