@@ -111,7 +111,7 @@ class GitHub:
         url = f"https://github.com/{NAME}/actions/runs/{life.id}"
         at = f"2026-11-30T12:00:{life.id:02}Z"
         fields = (life.id, 1, life.path, life.path, life.event, status, conclusion, NAME, BRANCH, life.sha)
-        return Run(*fields, life.actor, url, at, at, ())
+        return Run(*fields, life.actor, url, at, at)
 
     # What the loop asks.
 
@@ -142,7 +142,7 @@ class GitHub:
         """None of a run that ended without a job."""
         life = self._life(run_id)
         has_begun = life.phases[self.at[run_id]] in {"queued", "in_progress", "success", "failure"}
-        return [Job("job", "completed", "failure", "", (), begun=True)] * has_begun
+        return [Job("job", "completed", "failure", "", begun=True)] * has_begun
 
     def status_history(self, sha: str) -> list[Status]:
         """Of a commit."""

@@ -121,7 +121,6 @@ class Run:
     url: str
     created_at: str
     started_at: str
-    pull_requests: tuple[int, ...]
 
     @property
     def is_unasked(self) -> bool:
@@ -146,13 +145,12 @@ class Run:
             url=data["html_url"],
             created_at=data["created_at"],
             started_at=data.get("run_started_at") or data["created_at"],
-            pull_requests=tuple(pull["number"] for pull in data.get("pull_requests") or ()),
         )
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a run, and its steps that failed.
+    """A job of a run.
 
     Attributes:
         begun: A runner has taken it: it was not skipped, nor cancelled or refused while it was queued.
@@ -162,16 +160,13 @@ class Job:
     status: str
     conclusion: str | None
     url: str
-    failed_steps: tuple[str, ...]
     begun: bool
 
     @classmethod
     def of(cls, data: Json) -> Self:
         """From an entry of `GET /repos/{owner}/{repo}/actions/runs/{id}/jobs`."""
-        bad = {"failure", "cancelled", "timed_out"}
-        steps = tuple(step["name"] for step in data.get("steps") or () if step.get("conclusion") in bad)
         begun = data["status"] == "in_progress" or bool(data.get("runner_id") or data.get("steps"))
-        return cls(data["name"], data["status"], data.get("conclusion"), data.get("html_url") or "", steps, begun)
+        return cls(data["name"], data["status"], data.get("conclusion"), data.get("html_url") or "", begun)
 
 
 @dataclass(frozen=True)
