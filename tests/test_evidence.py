@@ -28,7 +28,8 @@ QUICK = {"tracking__experiment": "another"}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that has run, committed with its lock; its outputs are there."""
-    project = delays(tmp_path_factory.mktemp("made") / "project")
+    # One process imports one package of a name, so the copy is called as that of tests/problems is.
+    project = delays(tmp_path_factory.mktemp("made") / "project", "toy_delays")
     project.repro()
     project.commit("The first model")
     return project
