@@ -13,6 +13,8 @@ from rehearsal.forge import Fault
 
 GREEN = {"model-gate": "success", "ci-gate": "success"}
 
+pytestmark = pytest.mark.xdist_group("drifting")
+
 
 def check(desk: Desk, period: str) -> Any:
     """The run of drift.yml on a period, when all that follows from it has ended."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
 from scenario import jobs, log, merges, runs
 
 from ratchet.deploy.state import Environment, State, parse
 from rehearsal.desk import Desk
+
+pytestmark = pytest.mark.xdist_group("judged")
 
 
 def production(desk: Desk) -> State:

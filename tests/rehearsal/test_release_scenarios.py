@@ -19,6 +19,8 @@ ALL = {**dict.fromkeys(SHIPPING, "success"), "registry": "skipped"}
 UNSHIPPED = {"image": "skipped", "scan": "skipped", "attest": "skipped"}
 NOTHING = {**ALL, **UNSHIPPED, "publish": "skipped"}
 
+pytestmark = pytest.mark.xdist_group("judged")
+
 
 def releases(desk: Desk) -> list[str]:
     """Tags, oldest first."""
