@@ -75,9 +75,9 @@ class Project:
         """Run `ratchet`, whatever it answers."""
         return self.run(sys.executable, "-m", "ratchet", *arguments)
 
-    def repro(self, **variables: str) -> list[str]:
-        """`dvc repro`, which must succeed; the stages that ran."""
-        done = self.dvc("repro", **variables)
+    def repro(self, *targets: str, **variables: str) -> list[str]:
+        """`dvc repro`, up to some stages if they are named, which must succeed; the stages that ran."""
+        done = self.dvc("repro", *targets, **variables)
         assert done.code == 0, done.out
         return done.ran
 

@@ -157,7 +157,7 @@ def test_an_experiment_on_a_parameter_of_the_model_ingests_nothing(twin: Project
 def test_differences_are_shown_by_dvc(champion: Project, twin: Project) -> None:
     """`dvc params diff`, `dvc metrics diff` and `dvc plots diff` compare the workspace with the commit."""
     twin.edit(model__alpha=1000.0)
-    twin.repro()
+    twin.repro("evaluate")
 
     params = json.loads(twin.dvc("params", "diff", "--json").out)
     metrics = json.loads(twin.dvc("metrics", "diff", "--json").out)
@@ -388,8 +388,8 @@ def test_changed_code_gives_other_rows_until_they_are_taken_in(champion: Project
     assert (twin.root / "revisions.json").read_text() == written
     assert twin.repro() == []
     (twin.root / "dvc.lock").write_text(locked)  # a run of the pull request starts from main's
-    twin.repro()
-    assert twin.dvc("repro").ran == []
+    twin.repro("assemble")
+    assert twin.repro("assemble") == []
 
 
 def test_a_source_that_changes_is_told_from_code_that_does(champion: Project, twin: Project) -> None:
@@ -398,7 +398,7 @@ def test_a_source_that_changes_is_told_from_code_that_does(champion: Project, tw
     feed.write_text("0")
     reads = f"(distance + int(open({str(feed)!r}).read())).round(1)"
     twin.replace("src/delays/data/source.py", "distance.round(1)", reads)
-    twin.repro()
+    twin.repro("assemble")
     twin.commit("The champion of a feed")
     feed.write_text("1")
 
@@ -407,14 +407,14 @@ def test_a_source_that_changes_is_told_from_code_that_does(champion: Project, tw
     assert "2021-02: source revised: to the same code it gives other rows (336 of them) than dvc.lock" in stopped.out
     follow(twin, stopped.out)
     first = json.loads((twin.root / "revisions.json").read_text())
-    twin.repro()
+    twin.repro("assemble")
     feed.write_text("2")
     follow(twin, stopped.out)
     second = json.loads((twin.root / "revisions.json").read_text())
     assert sorted(second) == sorted(first) == ["2021-01", "2021-02", "2021-03"]
     assert [entry["was"] for entry in second.values()] == [entry["was"] for entry in first.values()]
     assert [entry["now"] for entry in second.values()] != [entry["now"] for entry in first.values()]
-    twin.repro()
+    twin.repro("assemble")
     twin.commit("Taken in")
     feed.write_text("1")  # an entry lets one change pass, once
     assert "2021-02: source revised" in twin.dvc("repro", "--force", "ingest@2021-02").out
