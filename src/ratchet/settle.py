@@ -248,8 +248,8 @@ def _agree(one: Run, other: Run) -> bool:
 def _ci(forge: Forge, place: Place | None) -> tuple[Status, ...]:
     """Set `ci-gate`: a commit that changes only dvc.lock is as good as its parent for tests and linters.
 
-    Other events may be handled at the same time: whoever writes last has looked again after writing, so runs are
-    asked for once more.
+    Several events may be handled at the same time. Each looks at the runs again after it has written: so the last one
+    to write has seen what the others saw.
     """
     done: tuple[Status, ...] = ()
     said = None
