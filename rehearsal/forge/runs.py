@@ -160,10 +160,10 @@ def delete(forge: Forge, run: Run) -> None:
     """Forget a run that has ended, with what it left.
 
     Raises:
-        Refusal: 403, it has not ended yet.
+        Refusal: 403, it has not ended yet (seen in actions/runner#3872, 2026-08).
     """
     if run.status != "completed" and not run.is_held:
-        raise Refusal(403, "Cannot delete a workflow run that is still in progress.")
+        raise Refusal(403, "Could not delete the workflow run")
     state = forge.state
     state.runs.remove(run)
     state.artifacts = [one for one in state.artifacts if one.run_id != run.id]
