@@ -167,7 +167,7 @@ class _Jobs:
         """A job begins: from now on its token may what it declares."""
         declared = self._workflow.jobs[job.identifier]
         is_let_in = self._is_let_in(declared)
-        job.is_stopped = not is_let_in
+        job.is_stopped |= not is_let_in
         default = self._shop.forge.repository(self._run.repository).settings.default_workflow_permissions
         held = workflow.granted(declared, default, is_restricted=plan.is_restricted(self._run))
         known = self._shop.forge.begin_job(self._run, job.name, held if is_let_in else {})
