@@ -147,7 +147,7 @@ def test_a_change_of_words_is_found_out_to_change_nothing(desk: Desk) -> None:
 def test_where_cml_cannot_be_fetched_the_same_comment_is_updated_and_says_so(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits for it is skipped, the last step writes, and no gate minds; once it is there, the line is gone."""
+    """What waits for it is skipped, the last step writes, and no gate minds."""
     number = desk.propose("Say hello", {"README.md": b"# Hello\n"}, "hello")
     desk.wait()
     with_it = told(desk, number)
